@@ -1,0 +1,59 @@
+"""The one place that wires parts: settings in, ready parts out. Commands, web and workers start here."""
+
+import os
+import secrets
+from dataclasses import dataclass
+
+from service.bell import Bell, SilentBell
+from service.clock import Clock, system_clock
+from service.config import Settings
+from service.database import Database
+from service.keys import Keyring
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What every entry point needs."""
+
+    settings: Settings
+    database: Database
+    keyring: Keyring
+    clock: Clock
+    bell: Bell
+
+
+def open_parts(
+    settings: Settings | None = None, *, clock: Clock = system_clock, bell: Bell | None = None
+) -> Parts:
+    """Open the parts for ``settings``, by default those of the environment.
+
+    Raises:
+        pydantic.ValidationError: the settings are malformed or unsafe.
+    """
+    settings = settings or Settings()
+    return Parts(
+        settings=settings,
+        database=Database(settings.sqlalchemy_url),
+        keyring=open_keyring(settings),
+        clock=clock,
+        bell=bell or SilentBell(),
+    )
+
+
+def open_keyring(settings: Settings) -> Keyring:
+    """Make the keyring; without a secret key in the settings, keep one of our own in ``data_dir``."""
+    retired = [key.get_secret_value() for key in settings.retired_secret_keys]
+    present = settings.secret_key.get_secret_value() if settings.secret_key else _own_secret(settings)
+    return Keyring([present, *retired])
+
+
+def _own_secret(settings: Settings) -> str:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    path = settings.data_dir / "secret_key"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(48))
+    return path.read_text().strip()

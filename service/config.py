@@ -1,0 +1,256 @@
+"""Settings: one typed object, read once from the environment, refused at the door when unsafe."""
+
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+SourceName = Literal["huggingface", "arxiv", "archive", "demo"]
+
+MINIMUM_SECRET_LENGTH = 32
+WEAK_SECRETS = frozenset({"changethis", "changeme", "secret", "development", "paperlark", "password"})
+FREEMAIL_DOMAINS = frozenset(
+    {
+        "gmail.com", "googlemail.com", "yahoo.com", "ymail.com", "outlook.com", "hotmail.com", "live.com",
+        "msn.com", "aol.com", "icloud.com", "me.com", "mac.com", "gmx.de", "gmx.net", "web.de", "mail.ru",
+        "yandex.ru", "qq.com", "163.com", "proton.me", "protonmail.com",
+    }
+)  # fmt: skip
+
+
+class Environment(StrEnum):
+    """Where this runs: production refuses unsafe settings, the others fill in what is missing."""
+
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+def _split_names(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+NameList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
+
+
+class SmtpEndpoint:
+    """One relay, read from ``smtp://user:pass@host:port?starttls=required|never`` or ``smtps://…``."""
+
+    __slots__ = ("host", "implicit_tls", "password", "port", "starttls", "username")
+
+    def __init__(self, url: str) -> None:
+        """Read the URL.
+
+        Raises:
+            ValueError: another scheme, no host, an unknown ``starttls``, or a password that would
+                travel in clear to another machine.
+        """
+        parts: SplitResult = urlsplit(url)
+        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+            raise ValueError("PAPERLARK_SMTP_URL must look like smtp://user:pass@host:port?starttls=required")
+        self.implicit_tls = parts.scheme == "smtps"
+        self.host: str = parts.hostname
+        self.port: int = parts.port or (465 if self.implicit_tls else 587)
+        self.username = unquote(parts.username) if parts.username else None
+        self.password = unquote(parts.password) if parts.password else None
+        wish = parse_qs(parts.query).get("starttls", ["never" if self.implicit_tls else "required"])[-1]
+        if wish not in {"required", "never"}:
+            raise ValueError(f"PAPERLARK_SMTP_URL: starttls is 'required' or 'never', not {wish!r}")
+        self.starttls = wish == "required"
+        local = self.host in {"localhost", "127.0.0.1", "::1"}
+        if self.password and not (self.starttls or self.implicit_tls or local):
+            raise ValueError(
+                "PAPERLARK_SMTP_URL: a password would be sent in clear; use smtps:// or starttls=required"
+            )
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set, each as ``PAPERLARK_<NAME>`` in the environment.
+
+    Raises:
+        pydantic.ValidationError: a value is malformed, or unsafe for production.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PAPERLARK_", frozen=True, extra="ignore")
+
+    environment: Environment = Field(Environment.DEVELOPMENT, description="development, test or production")
+    data_dir: Path = Field(Path("data"), description="Folder for everything Paperlark keeps on disk")
+    database_url: str | None = Field(None, description="postgresql://… ; without it SQLite in DATA_DIR")
+    redis_url: str | None = Field(None, description="redis://… ; without it a broker of our own is started")
+    smtp_url: SecretStr | None = Field(
+        None, description="The relay; without it mail goes to the local mailbox"
+    )
+    smtp_timeout_seconds: float = Field(300, gt=0, description="Limit for a relay's answer to a command")
+    smtp_final_reply_timeout_seconds: float = Field(
+        600, gt=0, description="Limit for the answer after the dot"
+    )
+    smtp_connections: int = Field(8, ge=1, le=256, description="Connections a mail worker keeps to the relay")
+    smtp_helo_name: str | None = Field(None, description="Name given in EHLO; without it that of BASE_URL")
+    base_url: str = Field("http://127.0.0.1:8000", description="Public address of the web pages, no path")
+    bind_host: str = Field("127.0.0.1", description="Interface the web server listens on")
+    trusted_proxies: NameList = Field(
+        (), description="Addresses of proxies whose X-Forwarded-For is believed"
+    )
+    secret_key: SecretStr | None = Field(
+        None, description="Signs tokens and keys hashes; at least 32 characters"
+    )
+    retired_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_names)] = Field(
+        (), description="Earlier secret keys, comma-separated: links signed with them go on working"
+    )
+    sources: Annotated[tuple[SourceName, ...], NoDecode, BeforeValidator(_split_names)] = Field(
+        ("huggingface",), description="Where papers come from: huggingface,arxiv,archive,demo"
+    )
+    huggingface_url: str = Field("https://huggingface.co", description="Root of the Hugging Face site")
+    huggingface_token: SecretStr | None = Field(
+        None, description="Optional Hugging Face token: higher rate limit"
+    )
+    arxiv_api_url: str = Field("https://export.arxiv.org/api/query", description="arXiv query API")
+    arxiv_rss_url: str = Field("https://rss.arxiv.org/atom", description="arXiv feeds")
+    arxiv_categories: NameList = Field(
+        ("cs.AI", "cs.CL", "cs.CV", "cs.LG"), description="Categories to follow at arXiv"
+    )
+    archive_path: Path | None = Field(
+        None, description="File or folder of recorded answers for the archive source"
+    )
+    collect_minutes: int = Field(60, ge=5, le=1440, description="Minutes between two collections")
+    sender_name: str = Field("Paperlark", description="Display name in From")
+    sender_address: str = Field("digest@paperlark.localhost", description="Address in From")
+    bounce_domain: str | None = Field(
+        None, description="Domain of the envelope senders; without it that of From"
+    )
+    postal_address: str | None = Field(None, description="Postal address in the foot of every digest")
+    contact_address: str | None = Field(
+        None, description="Where readers can write; without it SENDER_ADDRESS"
+    )
+    list_id: str | None = Field(None, description="List-Id domain; without it digest.<domain of From>")
+    dkim_selector: str | None = Field(None, description="DKIM selector of DKIM_KEY_FILE")
+    dkim_domain: str | None = Field(None, description="DKIM d=; without it the domain of From")
+    dkim_key_file: Path | None = Field(None, description="PEM file with an RSA or Ed25519 private key")
+    operator_token: SecretStr | None = Field(
+        None, description="Bearer token that opens /metrics beyond loopback"
+    )
+    mailbox_port: int = Field(0, ge=0, le=65535, description="Port of the local mailbox; 0 takes a free one")
+    log_format: Literal["text", "json"] = Field("text", description="text for people, json for machines")
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}:
+            raise ValueError("must look like https://digest.example.org, without a path")
+        return value.rstrip("/")
+
+    @field_validator("sender_name")
+    @classmethod
+    def _check_sender_name(cls, value: str) -> str:
+        # trust.md 16: the display name names the sender and nothing else.
+        name = value.strip()
+        if not name or len(name) > 60 or any(not c.isprintable() or c in '<>@"' for c in name):
+            raise ValueError("must be a plain name of at most 60 characters")
+        if name.lower().startswith(("re:", "fw:", "fwd:")) or any(ord(c) >= 0x1F000 for c in name):
+            raise ValueError("must name the sender only: no 'Re:', no emoji")
+        return name
+
+    @field_validator("sender_address", "contact_address")
+    @classmethod
+    def _check_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        local, at, domain = value.strip().rpartition("@")
+        if not at or not local or "." not in domain or not value.isascii() or any(c.isspace() for c in value):
+            raise ValueError("must be an address such as digest@news.example.org (domains as A-labels)")
+        if domain.lower() in FREEMAIL_DOMAINS:
+            raise ValueError(
+                f"{domain} is a mail provider's own domain; its DMARC policy forbids others to use it"
+            )
+        return f"{local}@{domain.lower()}"
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _check_smtp_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            SmtpEndpoint(value.get_secret_value())
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _check_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        text = value.get_secret_value()
+        if (
+            len(text) < MINIMUM_SECRET_LENGTH
+            or text.lower().strip("0123456789-_ ") in WEAK_SECRETS
+            or len(set(text)) < 8
+        ):
+            raise ValueError(
+                "is too weak: make one with python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if "archive" in self.sources and self.archive_path is None:
+            raise ValueError(
+                "PAPERLARK_SOURCES names archive: set PAPERLARK_ARCHIVE_PATH to its file or folder"
+            )
+        if (self.dkim_key_file is None) != (self.dkim_selector is None):
+            raise ValueError("set PAPERLARK_DKIM_KEY_FILE and PAPERLARK_DKIM_SELECTOR together")
+        if self.environment is Environment.PRODUCTION:
+            missing = [
+                name for name in ("secret_key", "smtp_url", "postal_address") if getattr(self, name) is None
+            ]
+            if missing:
+                names = ", ".join(f"PAPERLARK_{name.upper()}" for name in missing)
+                raise ValueError(f"production needs {names}")
+            if not self.base_url.startswith("https://"):
+                raise ValueError("production needs PAPERLARK_BASE_URL to be https://…")
+            if self.sender_domain.endswith(".localhost"):
+                raise ValueError("production needs PAPERLARK_SENDER_ADDRESS at a domain of yours")
+        return self
+
+    @property
+    def embedded_mailbox(self) -> bool:
+        """Whether mail is caught by the local mailbox, because no relay is set."""
+        return self.smtp_url is None
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database's URL for SQLAlchemy: psycopg 3 for Postgres, SQLite in ``data_dir`` by default."""
+        if self.database_url is None:
+            return f"sqlite:///{(self.data_dir / 'paperlark.sqlite3').resolve()}"
+        scheme, separator, rest = self.database_url.partition("://")
+        return (
+            f"postgresql+psycopg{separator}{rest}"
+            if scheme in {"postgres", "postgresql"}
+            else self.database_url
+        )
+
+    @property
+    def sender_domain(self) -> str:
+        """Domain of the From address."""
+        return self.sender_address.rpartition("@")[2]
+
+    @property
+    def envelope_domain(self) -> str:
+        """Domain of the per-delivery envelope senders."""
+        return self.bounce_domain or self.sender_domain
+
+    @property
+    def helo_name(self) -> str:
+        """Name given in EHLO."""
+        return self.smtp_helo_name or urlsplit(self.base_url).hostname or "localhost"
+
+    @property
+    def list_identifier(self) -> str:
+        """The List-Id's identifier, stable for ever (RFC 2919)."""
+        return self.list_id or f"digest.{self.sender_domain}"
+
+    @property
+    def collect_interval(self) -> timedelta:
+        """Time between two collections."""
+        return timedelta(minutes=self.collect_minutes)

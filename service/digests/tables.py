@@ -1,0 +1,60 @@
+"""Tables of digests, frozen when planned, and of the papers each subscriber has been given."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import JSON, Date, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.database import Base, BigId
+
+
+class DigestRow(Base):
+    """One subscriber's digest for one local date. At most one row for each pair, whatever crashes.
+
+    Erasing a subscriber leaves the row without subscriber and selection: the books still add up.
+    """
+
+    __tablename__ = "digests"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    subscriber_id: Mapped[int | None] = mapped_column(ForeignKey("subscribers.id", ondelete="SET NULL"))
+    issue_date: Mapped[date] = mapped_column(Date)  # the subscriber's local date
+    due_at: Mapped[datetime]
+    planned_at: Mapped[datetime]
+    outcome: Mapped[str] = mapped_column(String(20))  # mailed (a delivery exists) or skipped
+    skip_reason: Mapped[str | None] = mapped_column(
+        String(30)
+    )  # empty, missed, source_outage, held, too_soon
+    window_start: Mapped[datetime | None]
+    formula: Mapped[str | None] = mapped_column(String(40))  # version of the ranking
+    # [{"paper", "list": "trending"|"for_you", "score", "reasons": [..], "interest"}], in the order mailed
+    selection: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+
+    __table_args__ = (
+        UniqueConstraint("subscriber_id", "issue_date"),
+        Index(None, "issue_date", "outcome"),
+    )
+
+
+class SeenPaperRow(Base):
+    """The ledger that keeps a paper from being mailed twice to one person."""
+
+    __tablename__ = "seen_papers"
+
+    subscriber_id: Mapped[int] = mapped_column(
+        ForeignKey("subscribers.id", ondelete="CASCADE"), primary_key=True
+    )
+    paper_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    digest_id: Mapped[int] = mapped_column(BigId, index=True)
+
+
+class HoldRow(Base):
+    """A hold on sending digests, set by the operator or by the guard after a restore; one row at most."""
+
+    __tablename__ = "holds"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    since: Mapped[datetime]
+    reason: Mapped[str] = mapped_column(String(200))
+    released_at: Mapped[datetime | None]

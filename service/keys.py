@@ -1,0 +1,139 @@
+"""Secrets at work: signed tokens bound to one purpose, and keyed hashes of addresses.
+
+A token is 25 bytes, base64url without padding (34 characters): one byte that names the key, eight bytes
+that name the thing (a random number, never an address or a counter), sixteen of HMAC-SHA256 keyed for the
+purpose.
+Whoever holds a token for one purpose holds nothing for another.
+"""
+
+import hashlib
+import hmac
+from base64 import b32decode, b32encode, urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as EncodingError
+from collections.abc import Sequence
+from enum import StrEnum
+
+MAC_BYTES = 16
+IDENTIFIER_BYTES = 8
+TOKEN_BYTES = 1 + IDENTIFIER_BYTES + MAC_BYTES
+BOUNCE_MAC_BYTES = 6
+MAXIMUM_IDENTIFIER = 2**63 - 1
+
+
+class Purpose(StrEnum):
+    """What a token opens; each opens one door only."""
+
+    CONFIRM = "confirm"
+    PREFERENCES = "preferences"
+    UNSUBSCRIBE = "unsubscribe"
+    EXPORT = "export"
+    ERASE = "erase"
+    FEEDBACK = "feedback"
+    FORM = "form"
+
+
+class Keyring:
+    """The present secret key and the retired ones; new tokens use the first, old ones are still read."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        """Take the secret keys, the present one first.
+
+        Raises:
+            ValueError: no key was given.
+        """
+        if not secrets:
+            raise ValueError("a keyring needs at least one secret key")
+        self._secrets = [secret.encode() for secret in secrets]
+        self._by_number = {self._number(secret): secret for secret in reversed(self._secrets)}
+
+    def sign(self, purpose: Purpose, identifier: int, version: int = 0) -> str:
+        """Make the token that names ``identifier`` (0 to 2**63-1) for ``purpose``.
+
+        ``version`` is mixed into the signature: raising it makes earlier tokens void.
+        """
+        secret = self._secrets[0]
+        body = bytes([self._number(secret)]) + identifier.to_bytes(IDENTIFIER_BYTES, "big")
+        return urlsafe_b64encode(body + self._mac(secret, purpose, body, version)).rstrip(b"=").decode()
+
+    def identifier(self, token: str) -> int | None:
+        """Return the identifier a token claims, unverified, to look up its version; None if malformed."""
+        raw = _decode(token)
+        return None if raw is None else int.from_bytes(raw[1 : 1 + IDENTIFIER_BYTES], "big")
+
+    def verify(self, purpose: Purpose, token: str, version: int = 0) -> int | None:
+        """Return the identifier of a genuine token for ``purpose``, None for any other text."""
+        raw = _decode(token)
+        if raw is None:
+            return None
+        body, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
+        secret = self._by_number.get(body[0])
+        if secret is None or not hmac.compare_digest(mac, self._mac(secret, purpose, body, version)):
+            return None
+        identifier = int.from_bytes(body[1:], "big")
+        return identifier if identifier <= MAXIMUM_IDENTIFIER else None
+
+    def address_keys(self, address: str) -> list[bytes]:
+        """Return the keyed hashes (32 bytes) of a normalised address, that of the present key first.
+
+        Look up with all of them, store the first: a suppression outlives the key it was made with.
+        """
+        return [self._address_key(secret, address) for secret in self._secrets]
+
+    def address_key(self, address: str) -> bytes:
+        """Return the keyed hash of a normalised address under the present key."""
+        return self._address_key(self._secrets[0], address)
+
+    def bounce_token(self, identifier: int) -> str:
+        """Make the case-blind part of an envelope sender that names a delivery (RFC 5321 local part)."""
+        secret = self._secrets[0]
+        body = bytes([self._number(secret)]) + identifier.to_bytes(IDENTIFIER_BYTES, "big")
+        mac = self._derive(secret, b"bounce", body)[:BOUNCE_MAC_BYTES]
+        return b32encode(body + mac).rstrip(b"=").decode().lower()
+
+    def read_bounce_token(self, token: str) -> int | None:
+        """Return the delivery named by a genuine bounce token, None for any other text."""
+        try:
+            padded = token.upper() + "=" * (-len(token) % 8)
+            raw = b32decode(padded)
+        except (EncodingError, ValueError):
+            return None
+        body, mac = raw[: 1 + IDENTIFIER_BYTES], raw[1 + IDENTIFIER_BYTES :]
+        secret = self._by_number.get(body[0]) if len(raw) == 1 + IDENTIFIER_BYTES + BOUNCE_MAC_BYTES else None
+        if secret is None or not hmac.compare_digest(
+            mac, self._derive(secret, b"bounce", body)[:BOUNCE_MAC_BYTES]
+        ):
+            return None
+        return int.from_bytes(body[1:], "big")
+
+    @staticmethod
+    def _derive(secret: bytes, label: bytes, body: bytes) -> bytes:
+        key = hmac.digest(secret, b"paperlark/" + label, hashlib.sha256)
+        return hmac.digest(key, body, hashlib.sha256)
+
+    def _mac(self, secret: bytes, purpose: Purpose, body: bytes, version: int) -> bytes:
+        return self._derive(secret, b"token/" + purpose.value.encode(), body + version.to_bytes(4, "big"))[
+            :MAC_BYTES
+        ]
+
+    def _address_key(self, secret: bytes, address: str) -> bytes:
+        return self._derive(secret, b"address", address.encode())
+
+    @staticmethod
+    def _number(secret: bytes) -> int:
+        return hashlib.sha256(b"paperlark/number" + secret).digest()[0]
+
+
+def token_hash(token: str) -> bytes:
+    """Return what is stored of a token: its SHA-256 (the token's own entropy makes a salt needless)."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _decode(token: str) -> bytes | None:
+    if len(token) != (TOKEN_BYTES * 8 + 5) // 6 or not token.isascii():
+        return None
+    try:
+        raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except (EncodingError, ValueError):
+        return None
+    # Exactly one spelling of each token is good: bits left over at the end must be zero, no stray signs.
+    return raw if urlsafe_b64encode(raw).rstrip(b"=").decode() == token else None

@@ -1,0 +1,93 @@
+"""What each mail says, as plain values: whoever sends fills one in, the templates turn it into text.
+
+The folder ``templates/email/<kind>/`` holds the words of a kind; the letter's fields are its variables.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import ClassVar, Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A paper as a digest shows it. None means not known; the template then says nothing."""
+
+    paper_id: str
+    title: str
+    url: str  # where the paper is read (arXiv)
+    page_url: str  # our own page of it
+    authors: tuple[str, ...]  # the first few
+    author_count: int
+    abstract: str  # may be cut, then ends in an ellipsis
+    summary: str | None = None
+    listed_on: date | None = None
+    upvotes: int | None = None
+    comments: int | None = None
+    stars: int | None = None
+    repository_url: str | None = None
+    reasons: tuple[str, ...] = ()  # true sentences, the most telling first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestLetter:
+    """One subscriber's digest."""
+
+    kind: ClassVar[str] = "digest"
+    recipient: str
+    issue_date: date
+    trending: tuple[Card, ...]
+    for_you: tuple[Card, ...]
+    interests: tuple[str, ...]  # names, to say why this mail comes
+    is_first: bool = False
+    notice: str | None = None  # one sentence on a source in trouble
+    preferences_url: str
+    unsubscribe_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmLetter:
+    """Asks whether the address's owner wants the digests. Says nothing that promotes."""
+
+    kind: ClassVar[str] = "confirm"
+    recipient: str
+    confirm_url: str
+    requested_at: datetime
+    expires_at: datetime
+    interests: tuple[str, ...]
+    schedule: str  # such as "at 08:00 (Europe/Berlin) on Monday to Friday; the first at once"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlreadySubscribedLetter:
+    """Tells the owner of an active address that somebody filled in the form with it again."""
+
+    kind: ClassVar[str] = "already_subscribed"
+    recipient: str
+    requested_at: datetime
+    preferences_url: str
+    unsubscribe_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManageLetter:
+    """Carries a fresh link to export or erase everything about the subscriber."""
+
+    kind: ClassVar[str] = "manage"
+    recipient: str
+    action: Literal["export", "erase"]
+    url: str
+    requested_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertLetter:
+    """Tells the operator what needs a look."""
+
+    kind: ClassVar[str] = "alert"
+    recipient: str
+    headline: str
+    lines: tuple[str, ...]
+
+
+Letter = DigestLetter | ConfirmLetter | AlreadySubscribedLetter | ManageLetter | AlertLetter

@@ -1,0 +1,71 @@
+"""Tables of deliveries (one message to one recipient, over its attempts) and of suppressed addresses."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Index, LargeBinary, SmallInteger, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.database import Base, BigId
+
+
+class DeliveryRow(Base):
+    """One message to one recipient. The status changes by compare-and-set only (service/mail/delivery.py)."""
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    nonce: Mapped[int] = mapped_column(BigId, unique=True)  # random; named by Message-ID and envelope sender
+    kind: Mapped[str] = mapped_column(
+        String(30)
+    )  # digest, confirm, already_subscribed, goodbye, manage, alert
+    queue: Mapped[str] = mapped_column(String(20))  # transactional or bulk
+    status: Mapped[str] = mapped_column(String(20))
+    subscriber_id: Mapped[int | None] = mapped_column(
+        BigId, index=True
+    )  # no foreign key: mail knows no subscribers
+    digest_id: Mapped[int | None] = mapped_column(BigId, unique=True)
+    parameters: Mapped[dict[str, Any]] = mapped_column(
+        JSON, default=dict
+    )  # ids and dates; never an address or token
+    created_at: Mapped[datetime]
+    next_at: Mapped[datetime]  # not before this instant
+    expires_at: Mapped[datetime]  # not after this instant
+    attempt_count: Mapped[int] = mapped_column(SmallInteger, default=0)
+    claimed_by: Mapped[str | None] = mapped_column(String(64))
+    lease_until: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    reason: Mapped[str | None] = mapped_column(
+        String(60)
+    )  # a word: why failed, cancelled, deferred or unknown
+    reply_code: Mapped[int | None] = mapped_column(SmallInteger)
+    enhanced_code: Mapped[str | None] = mapped_column(String(12))
+    reply_text: Mapped[str | None] = mapped_column(Text)  # truncated, control-stripped: remote input
+
+    __table_args__ = (
+        Index(
+            "ix_deliveries_waiting",
+            "queue",
+            "next_at",
+            "id",
+            postgresql_where=text("status in ('queued', 'deferred')"),
+            sqlite_where=text("status in ('queued', 'deferred')"),
+        ),
+        Index(
+            "ix_deliveries_leased",
+            "lease_until",
+            postgresql_where=text("status in ('claimed', 'sending')"),
+            sqlite_where=text("status in ('claimed', 'sending')"),
+        ),
+    )
+
+
+class SuppressionRow(Base):
+    """An address not to be mailed, as a keyed hash with its reason."""
+
+    __tablename__ = "suppressions"
+
+    address_key: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    reason: Mapped[str] = mapped_column(String(20))  # bounce, complaint, erased, operator
+    since: Mapped[datetime]
+    source: Mapped[str | None] = mapped_column(String(60))

@@ -1,0 +1,92 @@
+"""Tables of subscribers, their interests, the tokens sent to them and the log of their consent."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, SmallInteger, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.database import Base, BigId
+
+
+class SubscriberRow(Base):
+    """A person named by one address. An erased subscriber has no row."""
+
+    __tablename__ = "subscribers"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    public_id: Mapped[int] = mapped_column(BigId, unique=True)  # random; what tokens name
+    address: Mapped[str] = mapped_column(String(254), unique=True)  # normalised; where mail goes
+    address_key: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
+    status: Mapped[str] = mapped_column(String(20))  # pending, active, unsubscribed, bounced, complained
+    timezone: Mapped[str] = mapped_column(String(64), default="UTC")
+    send_hour: Mapped[int] = mapped_column(SmallInteger, default=8)  # local, 0 to 23
+    weekdays: Mapped[int] = mapped_column(SmallInteger, default=0b0011111)  # bit 0 is Monday
+    paper_count: Mapped[int] = mapped_column(SmallInteger, default=10)
+    mutes: Mapped[list[str]] = mapped_column(JSON, default=list)
+    token_version: Mapped[int] = mapped_column(default=0)  # raised to void preference links
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+    left_at: Mapped[datetime | None]
+    paused_until: Mapped[datetime | None]
+    last_digest_at: Mapped[datetime | None]  # when the last mailed digest was planned
+
+    __table_args__ = (Index(None, "status", "timezone", "send_hour"),)
+
+
+class InterestRow(Base):
+    """One named interest of a subscriber."""
+
+    __tablename__ = "interests"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"), index=True)
+    position: Mapped[int] = mapped_column(SmallInteger, default=0)
+    name: Mapped[str] = mapped_column(String(120))
+    topic: Mapped[str | None] = mapped_column(
+        String(64)
+    )  # slug of the catalogue's topic, if it came from there
+    phrases: Mapped[list[str]] = mapped_column(JSON, default=list)
+    categories: Mapped[list[str]] = mapped_column(JSON, default=list)
+    authors: Mapped[list[str]] = mapped_column(JSON, default=list)
+    examples: Mapped[list[str]] = mapped_column(JSON, default=list)
+    mutes: Mapped[list[str]] = mapped_column(JSON, default=list)
+    weight: Mapped[float] = mapped_column(default=1.0)
+
+
+class TokenRow(Base):
+    """A token that expires and works once; only its hash is kept."""
+
+    __tablename__ = "tokens"
+
+    nonce: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)  # what the token names
+    purpose: Mapped[str] = mapped_column(String(20))
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"), index=True)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class ConsentEventRow(Base):
+    """One event in the log of consent. Rows are added, never changed; the address is only a keyed hash."""
+
+    __tablename__ = "consent_events"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    subscriber_id: Mapped[int | None] = mapped_column(
+        BigId
+    )  # no foreign key: the log outlives the person's row
+    address_key: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
+    kind: Mapped[str] = mapped_column(String(30))
+    at: Mapped[datetime]
+    wording: Mapped[str | None] = mapped_column(String(40))  # version of the text the person saw
+    form: Mapped[str | None] = mapped_column(String(200))  # which form or interface
+    message_id: Mapped[str | None] = mapped_column(String(200))
+    token_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    network: Mapped[str | None] = mapped_column(String(64))  # truncated: /24 or /64
+    user_agent: Mapped[str | None] = mapped_column(Text)
+    details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+
+    __table_args__ = (Index(None, "kind", "at"), Index(None, "network", "at"))

@@ -1,0 +1,41 @@
+"""The ground everything stands on: transactions, read-only sessions, instants."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+
+from service.database import Database
+from service.mail.tables import SuppressionRow
+
+
+def a_row(key: bytes = b"k" * 32) -> SuppressionRow:
+    since = datetime(2026, 2, 13, 9, 30, tzinfo=timezone(timedelta(hours=5, minutes=45)))
+    return SuppressionRow(address_key=key, reason="bounce", since=since)
+
+
+def test_an_instant_comes_back_aware_and_in_utc(database: Database) -> None:
+    with database.transaction() as session:
+        session.add(a_row())
+    with database.reading() as session:
+        since = session.scalars(select(SuppressionRow.since)).one()
+
+    assert datetime(2026, 2, 13, 3, 45, tzinfo=UTC) == since
+    assert timedelta(0) == since.utcoffset()
+
+
+def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.transaction() as session:
+        session.add(a_row())
+        session.flush()
+        raise ZeroDivisionError
+    with database.reading() as session:
+        assert session.scalars(select(SuppressionRow)).all() == []
+
+
+def test_a_reading_session_cannot_write(database: Database) -> None:
+    with pytest.raises(DBAPIError), database.reading() as session:
+        session.add(a_row())
+    with database.transaction() as session:  # and the connection it used can write again afterwards
+        session.add(a_row())
