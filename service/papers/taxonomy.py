@@ -1,8 +1,8 @@
 """The categories of arXiv: what a code is called and which codes mean the same thing.
 
 The facts are those of arXiv's own taxonomy, ``arxiv/taxonomy/definitions.py`` of github.com/arXiv/arxiv-base
-(Cornell University, MIT licence) as of 2026-06-29: the 155 active categories, the six aliases, and the archives
-that were merged into a category and still mark old papers.
+(Cornell University, MIT licence) as of 2026-06-29: the 155 active categories, the six aliases, and the
+archives that were merged into a category and still mark old papers.
 """
 
 CATEGORIES: dict[str, str] = {
