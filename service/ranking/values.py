@@ -17,6 +17,7 @@ class Candidate:
     authors: tuple[str, ...] = ()
     organization: str | None = None
     listed_on: date | None = None
+    shown: tuple[str, ...] = ()  # other text a reader sees with it (submitter, links): mutes look there too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
