@@ -37,7 +37,6 @@ def upgrade() -> None:
     with op.batch_alter_table("consent_events", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_consent_events_address_key"), ["address_key"], unique=False)
         batch_op.create_index(batch_op.f("ix_consent_events_kind_at"), ["kind", "at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_consent_events_network_at"), ["network", "at"], unique=False)
 
     op.create_table(
         "deliveries",
@@ -84,6 +83,7 @@ def upgrade() -> None:
     op.create_table(
         "holds",
         sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("since", service.database.UtcDateTime(timezone=True), nullable=False),
         sa.Column("reason", sa.String(length=200), nullable=False),
         sa.Column("released_at", service.database.UtcDateTime(timezone=True), nullable=True),
@@ -119,6 +119,31 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_papers_first_seen_at"), ["first_seen_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_papers_listed_on"), ["listed_on"], unique=False)
 
+    op.create_table(
+        "sign_up_mails",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", service.database.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("limit_key", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("domain_key", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("network", sa.String(length=64), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sign_up_mails")),
+    )
+    with op.batch_alter_table("sign_up_mails", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sign_up_mails_at"), ["at"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_sign_up_mails_domain_key_at"), ["domain_key", "at"], unique=False
+        )
+        batch_op.create_index(batch_op.f("ix_sign_up_mails_limit_key_at"), ["limit_key", "at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_sign_up_mails_network_at"), ["network", "at"], unique=False)
+
+    op.create_table(
+        "planner",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("database_id", sa.String(length=32), nullable=False),
+        sa.Column("generation", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("ticked_at", service.database.UtcDateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_planner")),
+    )
     op.create_table(
         "source_runs",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -186,6 +211,7 @@ def upgrade() -> None:
         sa.Column("issue_date", sa.Date(), nullable=False),
         sa.Column("due_at", service.database.UtcDateTime(timezone=True), nullable=False),
         sa.Column("planned_at", service.database.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("is_first", sa.Boolean(), nullable=False),
         sa.Column("outcome", sa.String(length=20), nullable=False),
         sa.Column("skip_reason", sa.String(length=30), nullable=True),
         sa.Column("window_start", service.database.UtcDateTime(timezone=True), nullable=True),
@@ -266,6 +292,7 @@ def upgrade() -> None:
         sa.Column("created_at", service.database.UtcDateTime(timezone=True), nullable=False),
         sa.Column("expires_at", service.database.UtcDateTime(timezone=True), nullable=False),
         sa.Column("used_at", service.database.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("requested", sa.JSON(), nullable=True),
         sa.ForeignKeyConstraint(
             ["subscriber_id"], ["subscribers.id"], name=op.f("fk_tokens_subscriber_id"), ondelete="CASCADE"
         ),
@@ -276,10 +303,58 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_tokens_subscriber_id"), ["subscriber_id"], unique=False)
 
     # ### end Alembic commands ###
+    if op.get_bind().dialect.name == "postgresql":
+        _keep_consent_events_postgresql()
+    else:
+        _keep_consent_events_sqlite()
+
+
+# The log of consent is evidence: no row is deleted, and of a row only what names a person may be emptied.
+# (On SQLite a batch operation that rebuilds the table drops its triggers: make them again after it.)
+EVIDENCE = ("id", "address_key", "kind", "at", "wording", "form", "message_id", "token_hash")
+PERSONAL = ("subscriber_id", "network", "user_agent")
+
+
+def _keep_consent_events_sqlite() -> None:
+    changed = [f"OLD.{name} IS NOT NEW.{name}" for name in EVIDENCE]
+    changed += [f"(NEW.{name} IS NOT NULL AND OLD.{name} IS NOT NEW.{name})" for name in PERSONAL]
+    changed += ["(OLD.details IS NOT NEW.details AND NEW.details <> '{}')"]
+    op.execute(
+        "CREATE TRIGGER consent_events_unchanged BEFORE UPDATE ON consent_events WHEN "
+        + " OR ".join(changed)
+        + " BEGIN SELECT RAISE(ABORT, 'consent_events: what happened is never changed'); END"
+    )
+    op.execute(
+        "CREATE TRIGGER consent_events_kept BEFORE DELETE ON consent_events"
+        " BEGIN SELECT RAISE(ABORT, 'consent_events: rows are never deleted'); END"
+    )
+
+
+def _keep_consent_events_postgresql() -> None:
+    changed = [f"OLD.{name} IS DISTINCT FROM NEW.{name}" for name in EVIDENCE]
+    changed += [f"(NEW.{name} IS NOT NULL AND OLD.{name} IS DISTINCT FROM NEW.{name})" for name in PERSONAL]
+    changed += ["(OLD.details::text <> NEW.details::text AND NEW.details::text <> '{}')"]
+    op.execute(
+        "CREATE FUNCTION refuse_consent_change() RETURNS trigger LANGUAGE plpgsql AS $$"
+        " BEGIN RAISE EXCEPTION 'consent_events: what happened is never changed'; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER consent_events_unchanged BEFORE UPDATE ON consent_events FOR EACH ROW WHEN ("
+        + " OR ".join(changed)
+        + ") EXECUTE FUNCTION refuse_consent_change()"
+    )
+    op.execute(
+        "CREATE TRIGGER consent_events_kept BEFORE DELETE ON consent_events"
+        " FOR EACH ROW EXECUTE FUNCTION refuse_consent_change()"
+    )
 
 
 def downgrade() -> None:
     """Undo."""
+    op.execute("DROP TRIGGER consent_events_unchanged" + _on_consent_events())
+    op.execute("DROP TRIGGER consent_events_kept" + _on_consent_events())
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION refuse_consent_change()")
     # ### commands auto generated by Alembic - please adjust! ###
     with op.batch_alter_table("tokens", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_tokens_subscriber_id"))
@@ -311,10 +386,18 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_source_runs_source_started_at"))
 
     op.drop_table("source_runs")
+    with op.batch_alter_table("sign_up_mails", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sign_up_mails_network_at"))
+        batch_op.drop_index(batch_op.f("ix_sign_up_mails_limit_key_at"))
+        batch_op.drop_index(batch_op.f("ix_sign_up_mails_domain_key_at"))
+        batch_op.drop_index(batch_op.f("ix_sign_up_mails_at"))
+
+    op.drop_table("sign_up_mails")
     with op.batch_alter_table("papers", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_papers_listed_on"))
         batch_op.drop_index(batch_op.f("ix_papers_first_seen_at"))
 
+    op.drop_table("planner")
     op.drop_table("papers")
     op.drop_table("holds")
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
@@ -332,9 +415,12 @@ def downgrade() -> None:
 
     op.drop_table("deliveries")
     with op.batch_alter_table("consent_events", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_consent_events_network_at"))
         batch_op.drop_index(batch_op.f("ix_consent_events_kind_at"))
         batch_op.drop_index(batch_op.f("ix_consent_events_address_key"))
 
     op.drop_table("consent_events")
     # ### end Alembic commands ###
+
+
+def _on_consent_events() -> str:
+    return " ON consent_events" if op.get_bind().dialect.name == "postgresql" else ""

@@ -22,13 +22,15 @@ class DigestRow(Base):
     issue_date: Mapped[date] = mapped_column(Date)  # the subscriber's local date
     due_at: Mapped[datetime]
     planned_at: Mapped[datetime]
+    is_first: Mapped[bool] = mapped_column(default=False)  # sent right after confirming, not by schedule
     outcome: Mapped[str] = mapped_column(String(20))  # mailed (a delivery exists) or skipped
     skip_reason: Mapped[str | None] = mapped_column(
         String(30)
     )  # empty, missed, source_outage, held, too_soon
     window_start: Mapped[datetime | None]
     formula: Mapped[str | None] = mapped_column(String(40))  # version of the ranking
-    # [{"paper", "list": "trending"|"for_you", "score", "reasons": [..], "interest"}], in the order mailed
+    # [{"paper", "list": "trending"|"for_you", "score", "reasons": [..], "interest", "upvotes", "comments",
+    # "stars"}], in the order mailed; the counts are those the reasons speak of
     selection: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
 
     __table_args__ = (
@@ -50,11 +52,23 @@ class SeenPaperRow(Base):
 
 
 class HoldRow(Base):
-    """A hold on sending digests, set by the operator or by the guard after a restore; one row at most."""
+    """A hold on sending, set by the operator or by the guard after a restore; at most one is unreleased."""
 
     __tablename__ = "holds"
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))  # operator or restore
     since: Mapped[datetime]
     reason: Mapped[str] = mapped_column(String(200))
     released_at: Mapped[datetime | None]
+
+
+class PlannerRow(Base):
+    """What planning remembers of itself; one row, with id 1."""
+
+    __tablename__ = "planner"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    database_id: Mapped[str] = mapped_column(String(32))  # random: tells this database from any other
+    generation: Mapped[int] = mapped_column(BigId, default=0)  # raised by every step that plans or sends
+    ticked_at: Mapped[datetime | None]  # the instant the last complete planning looked at
