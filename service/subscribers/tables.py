@@ -67,10 +67,33 @@ class TokenRow(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+    requested: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # the preferences confirming will apply
+
+
+class SignUpMailRow(Base):
+    """One mail sent because a form was filled in: what the limits count. Kept for 30 days, hashes only."""
+
+    __tablename__ = "sign_up_mails"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    limit_key: Mapped[bytes] = mapped_column(LargeBinary(32))  # of the address without plus-tag and dots
+    domain_key: Mapped[bytes] = mapped_column(LargeBinary(32))
+    network: Mapped[str | None] = mapped_column(String(64))  # truncated; None: not to be limited
+
+    __table_args__ = (
+        Index(None, "limit_key", "at"),
+        Index(None, "domain_key", "at"),
+        Index(None, "network", "at"),
+    )
 
 
 class ConsentEventRow(Base):
-    """One event in the log of consent. Rows are added, never changed; the address is only a keyed hash."""
+    """One event in the log of consent. Rows are added, never changed; the address is only a keyed hash.
+
+    Triggers of the first migration refuse to delete a row or to change what happened. What may still be
+    taken away is what names a person: ``subscriber_id``, ``network``, ``user_agent`` and ``details``.
+    """
 
     __tablename__ = "consent_events"
 
@@ -89,4 +112,4 @@ class ConsentEventRow(Base):
     user_agent: Mapped[str | None] = mapped_column(Text)
     details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
 
-    __table_args__ = (Index(None, "kind", "at"), Index(None, "network", "at"))
+    __table_args__ = (Index(None, "kind", "at"),)
