@@ -1,5 +1,6 @@
 """The one place that wires parts: settings in, ready parts out. Commands, web and workers start here."""
 
+import contextlib
 import os
 import secrets
 from dataclasses import dataclass
@@ -50,10 +51,14 @@ def open_keyring(settings: Settings) -> Keyring:
 def _own_secret(settings: Settings) -> str:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     path = settings.data_dir / "secret_key"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(48))
+    if not path.exists():
+        # Several processes may come here at once: each writes a file of its own, the first link wins.
+        draft = path.with_name(f".secret_key.{secrets.token_hex(8)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
     return path.read_text().strip()

@@ -1,6 +1,6 @@
 """The ``paperlark`` command: joins the commands of each part."""
 
-import importlib
+import importlib.util
 
 import typer
 
@@ -20,5 +20,7 @@ COMMAND_MODULES = ("runtime", "papers", "ranking", "subscribers", "digests", "ma
 def main() -> None:
     """Run the command line."""
     for name in COMMAND_MODULES:
+        if importlib.util.find_spec(f"service.commands.{name}") is None:
+            continue
         importlib.import_module(f"service.commands.{name}").register(app)
     app()

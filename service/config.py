@@ -92,6 +92,12 @@ class Settings(BaseSettings):
     smtp_helo_name: str | None = Field(None, description="Name given in EHLO; without it that of BASE_URL")
     base_url: str = Field("http://127.0.0.1:8000", description="Public address of the web pages, no path")
     bind_host: str = Field("127.0.0.1", description="Interface the web server listens on")
+    bind_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port the web server listens on; without it that of BASE_URL, or 8000",
+    )
     trusted_proxies: NameList = Field(
         (), description="Addresses of proxies whose X-Forwarded-For is believed"
     )
@@ -217,6 +223,11 @@ class Settings(BaseSettings):
     def embedded_mailbox(self) -> bool:
         """Whether mail is caught by the local mailbox, because no relay is set."""
         return self.smtp_url is None
+
+    @property
+    def listen_port(self) -> int:
+        """Port the web server listens on. Behind a proxy BASE_URL names none: then 8000."""
+        return self.bind_port or urlsplit(self.base_url).port or 8000
 
     @property
     def sqlalchemy_url(self) -> str:
