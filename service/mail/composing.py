@@ -20,6 +20,7 @@ class Claimed:
     subscriber_id: int | None
     digest_id: int | None
     attempt: int  # 1 for the first
+    created_at: datetime
     expires_at: datetime
     parameters: Mapping[str, Any] = field(default_factory=dict)
 

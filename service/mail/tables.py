@@ -8,6 +8,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Base, BigId
 
+# Written out, not bound: SQLite uses a partial index only for the very words of its condition.
+IS_WAITING = text("deliveries.status in ('queued', 'deferred')")
+IS_LEASED = text("deliveries.status in ('claimed', 'sending')")
+
 
 class DeliveryRow(Base):
     """One message to one recipient. The status changes by compare-and-set only (service/mail/delivery.py)."""

@@ -1,0 +1,238 @@
+"""The edges of a delivery's life in SQL: each one a compare-and-set that says which rows it moved.
+
+Every function works inside the caller's transaction. A worker goes by its holder name, unique to one run.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, bindparam, select, update
+from sqlalchemy.orm import Session
+
+from service.mail.composing import Claimed
+from service.mail.delivery import WAITING, Outcome, Status, Step, sources_of
+from service.mail.tables import IS_WAITING, DeliveryRow
+
+CLAIM_LEASE = timedelta(minutes=15)  # renewed with each window
+# Longer than the slowest transaction can be: every command at its limit, and the reply after the dot.
+SENDING_LEASE = timedelta(minutes=45)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How an attempt of one delivery ended, and where that leads."""
+
+    delivery: Claimed
+    outcome: Outcome
+    step: Step
+
+
+def waits(session: Session, *, queue: str, kinds: Collection[str], now: datetime) -> bool:
+    """Say whether anything could be claimed."""
+    statement = select(DeliveryRow.id).where(*_claimable(queue, kinds, now)).limit(1)
+    return session.scalar(statement) is not None
+
+
+def _claimable(queue: str, kinds: Collection[str], now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        IS_WAITING,
+        DeliveryRow.queue == queue,
+        DeliveryRow.kind.in_(kinds),
+        DeliveryRow.next_at <= now,
+        DeliveryRow.expires_at > now,
+    )
+
+
+def claim(
+    session: Session, *, queue: str, kinds: Collection[str], holder: str, now: datetime, limit: int
+) -> list[Claimed]:
+    """Take up to ``limit`` waiting deliveries of ``kinds`` for ``holder``, the longest waiting first.
+
+    On Postgres rows that others are taking are passed over; SQLite has one writer at a time anyway.
+    """
+    rows = session.execute(
+        select(
+            DeliveryRow.id,
+            DeliveryRow.nonce,
+            DeliveryRow.kind,
+            DeliveryRow.subscriber_id,
+            DeliveryRow.digest_id,
+            DeliveryRow.attempt_count,
+            DeliveryRow.created_at,
+            DeliveryRow.expires_at,
+            DeliveryRow.parameters,
+        )
+        .where(*_claimable(queue, kinds, now))
+        .order_by(DeliveryRow.next_at, DeliveryRow.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    taken = _set(
+        session,
+        [row.id for row in rows],
+        Status.CLAIMED,
+        claimed_by=holder,
+        lease_until=now + CLAIM_LEASE,
+    )
+    return [
+        Claimed(
+            id=row.id,
+            nonce=row.nonce,
+            kind=row.kind,
+            subscriber_id=row.subscriber_id,
+            digest_id=row.digest_id,
+            attempt=row.attempt_count + 1,
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            parameters=row.parameters,
+        )
+        for row in rows
+        if row.id in taken
+    ]
+
+
+def begin(session: Session, ids: Sequence[int], *, holder: str, now: datetime) -> set[int]:
+    """Commit a window to be sent: return the ids that are still ours, not cancelled, and in time."""
+    if not ids:
+        return set()
+    statement = (
+        update(DeliveryRow)
+        .where(
+            DeliveryRow.id.in_(ids),
+            DeliveryRow.status == Status.CLAIMED,
+            DeliveryRow.claimed_by == holder,
+            DeliveryRow.expires_at > now,
+        )
+        .values(
+            status=Status.SENDING,
+            attempt_count=DeliveryRow.attempt_count + 1,
+            lease_until=now + SENDING_LEASE,
+        )
+        .returning(DeliveryRow.id)
+        .execution_options(synchronize_session=False)
+    )
+    return set(session.scalars(statement))
+
+
+def renew(session: Session, ids: Sequence[int], *, holder: str, now: datetime) -> None:
+    """Prolong the lease of what is claimed and not yet begun."""
+    _set(
+        session,
+        ids,
+        Status.CLAIMED,
+        holder=holder,
+        sources=(Status.CLAIMED,),
+        lease_until=now + CLAIM_LEASE,
+    )
+
+
+def release(session: Session, ids: Sequence[int], *, holder: str, next_at: datetime | None = None) -> int:
+    """Give claimed deliveries back untouched, not before ``next_at`` (at once); return how many."""
+    values = {} if next_at is None else {"next_at": next_at, "reason": "relay_unreachable"}
+    return len(
+        _set(
+            session,
+            ids,
+            Status.QUEUED,
+            holder=holder,
+            sources=(Status.CLAIMED,),
+            claimed_by=None,
+            lease_until=None,
+            **values,
+        )
+    )
+
+
+def finish(session: Session, ids: Sequence[int], status: Status, reason: str, *, holder: str, now: datetime) -> set[int]:
+    """End claimed deliveries that will not be sent (cancelled or failed); return the ids moved."""
+    return _set(
+        session,
+        ids,
+        status,
+        holder=holder,
+        sources=(Status.CLAIMED,),
+        reason=reason,
+        claimed_by=None,
+        lease_until=None,
+        finished_at=now,
+    )
+
+
+def record(session: Session, results: Iterable[Result], *, holder: str, now: datetime) -> int:
+    """Write down how attempts ended; return how many rows took it.
+
+    A row may have become unknown meanwhile, when the lease lapsed: what we know for certain closes it then.
+    """
+    by_status: dict[Status, list[dict[str, object]]] = {}
+    for result in results:
+        by_status.setdefault(result.step.status, []).append(_recorded(result, now))
+    return sum(
+        session.connection().execute(_recording(status, holder), rows).rowcount
+        for status, rows in by_status.items()
+    )
+
+
+_TABLE = DeliveryRow.__table__
+
+
+def _recording(status: Status, holder: str):  # type: ignore[no-untyped-def]  # an Update with many parameters
+    columns = _TABLE.c
+    return (
+        update(_TABLE)
+        .where(
+            columns.id == bindparam("b_id"),
+            columns.status.in_(sources_of(status)) & columns.status.in_((Status.SENDING, Status.UNKNOWN)),
+            columns.claimed_by == holder,
+        )
+        .values(
+            status=status.value,
+            reason=bindparam("b_reason"),
+            next_at=bindparam("b_next_at"),
+            attempt_count=bindparam("b_attempt_count"),
+            finished_at=bindparam("b_finished_at"),
+            lease_until=None,
+            reply_code=bindparam("b_code"),
+            enhanced_code=bindparam("b_enhanced"),
+            reply_text=bindparam("b_text"),
+        )
+    )
+
+
+def _recorded(result: Result, now: datetime) -> dict[str, object]:
+    step, outcome, delivery = result.step, result.outcome, result.delivery
+    waiting = step.status in WAITING
+    return {
+        "b_id": delivery.id,
+        "b_reason": step.reason,
+        "b_next_at": step.next_at or now,
+        # Where no relay was reached nothing was tried: the attempt is given back.
+        "b_attempt_count": delivery.attempt - (step.status is Status.QUEUED),
+        "b_finished_at": None if waiting else now,
+        "b_code": outcome.code,
+        "b_enhanced": outcome.enhanced,
+        "b_text": outcome.text,
+    }
+
+
+def _set(
+    session: Session,
+    ids: Sequence[int],
+    status: Status,
+    *,
+    holder: str | None = None,
+    sources: tuple[Status, ...] = WAITING,
+    **values: object,
+) -> set[int]:
+    if not ids:
+        return set()
+    statement = (
+        update(DeliveryRow)
+        .where(DeliveryRow.id.in_(ids), DeliveryRow.status.in_(sources))
+        .values(status=status, **values)
+        .returning(DeliveryRow.id)
+        .execution_options(synchronize_session=False)
+    )
+    if holder is not None:
+        statement = statement.where(DeliveryRow.claimed_by == holder)
+    return set(session.scalars(statement))

@@ -1,0 +1,159 @@
+"""A delivery's life as plain values: its states, the edges between them, and when to try again.
+
+The rules are those of docs/architecture (states) and RFC 5321, 4.5.4.1 (retries). Nothing here touches the
+world; service/mail/claiming.py carries the edges out.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Where a delivery stands."""
+
+    QUEUED = "queued"  # waits for a worker
+    CLAIMED = "claimed"  # held by a worker; nothing has been said to a relay
+    SENDING = "sending"  # committed before the first byte of the message leaves
+    SENT = "sent"  # the relay took it; not the same as delivered
+    DEFERRED = "deferred"  # refused for now; waits for next_at
+    FAILED = "failed"  # refused for good, expired, or impossible to make
+    UNKNOWN = "unknown"  # the answer after the message was lost; never sent again by itself
+    CANCELLED = "cancelled"  # stopped before it was sent
+
+
+WAITING = (Status.QUEUED, Status.DEFERRED)
+CANCELLABLE = (Status.QUEUED, Status.DEFERRED, Status.CLAIMED)
+
+EDGES: dict[Status, frozenset[Status]] = {
+    # Failed straight from waiting: its time was up (sweeping).
+    Status.QUEUED: frozenset({Status.CLAIMED, Status.CANCELLED, Status.FAILED}),
+    Status.DEFERRED: frozenset({Status.CLAIMED, Status.CANCELLED, Status.FAILED}),
+    # Back to queued: the lease lapsed, the worker stops, or the relay is away. Failed: it can't be rendered.
+    Status.CLAIMED: frozenset({Status.SENDING, Status.QUEUED, Status.CANCELLED, Status.FAILED}),
+    # Back to queued only where no byte of the message was sent.
+    Status.SENDING: frozenset(
+        {Status.SENT, Status.DEFERRED, Status.FAILED, Status.UNKNOWN, Status.QUEUED}
+    ),
+    # Evidence that comes late closes an unknown; nothing brings it back to a queue.
+    Status.UNKNOWN: frozenset({Status.SENT, Status.FAILED}),
+    Status.SENT: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.CANCELLED: frozenset(),
+}
+
+
+def sources_of(target: Status) -> tuple[Status, ...]:
+    """Return the states from which ``target`` can be reached: the guard of its compare-and-set."""
+    return tuple(source for source, targets in EDGES.items() if target in targets)
+
+
+class Verdict(StrEnum):
+    """How one attempt at a relay ended."""
+
+    SENT = "sent"  # 250 after the dot
+    DEFERRED = "deferred"  # 4xx, or the connection was lost before the message
+    REFUSED = "refused"  # 5xx
+    UNKNOWN = "unknown"  # the message went out and no answer came back
+    UNREACHABLE = "unreachable"  # no relay to talk to: nothing was tried
+
+
+class Stage(StrEnum):
+    """The command an attempt had reached."""
+
+    CONNECT = "connect"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"  # before 354
+    DOT = "dot"  # after the message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The end of one attempt, with the relay's reply made harmless for storing."""
+
+    verdict: Verdict
+    stage: Stage
+    code: int | None = None
+    enhanced: str | None = None  # RFC 3463, such as "5.1.1"
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The edge an outcome leads along."""
+
+    status: Status
+    reason: str | None = None  # a word, counted
+    next_at: datetime | None = None
+
+
+MAXIMUM_ATTEMPTS = 20
+LONGEST_WAIT = timedelta(days=4)
+RELAY_BACKOFF = timedelta(minutes=1)
+
+
+def retry_wait(attempt: int, jitter: float) -> timedelta:
+    """Return how long to wait after attempt number ``attempt`` (1 for the first); ``jitter`` in 0..1.
+
+    Two tries in the first hour, never less than half an hour apart, then one every two to three hours
+    (RFC 5321, 4.5.4.1).
+    """
+    if attempt <= 1:
+        return timedelta(minutes=30) + jitter * timedelta(minutes=15)
+    return timedelta(hours=2) + jitter * timedelta(hours=1)
+
+
+def step_after(
+    outcome: Outcome, *, attempt: int, created_at: datetime, expires_at: datetime, now: datetime, jitter: float
+) -> Step:
+    """Return where a delivery in ``sending`` goes after ``outcome`` of its attempt number ``attempt``."""
+    match outcome.verdict:
+        case Verdict.SENT:
+            return Step(Status.SENT)
+        case Verdict.UNKNOWN:
+            return Step(Status.UNKNOWN, "no_reply")
+        case Verdict.REFUSED:
+            return Step(Status.FAILED, refusal_reason(outcome))
+        case Verdict.UNREACHABLE:
+            return Step(Status.QUEUED, "relay_unreachable", now + RELAY_BACKOFF * (1 + jitter))
+        case Verdict.DEFERRED:
+            next_at = now + retry_wait(attempt, jitter)
+            if attempt >= MAXIMUM_ATTEMPTS:
+                return Step(Status.FAILED, "attempts")
+            if next_at >= min(expires_at, created_at + LONGEST_WAIT):
+                return Step(Status.FAILED, "expired")
+            return Step(Status.DEFERRED, refusal_reason(outcome), next_at)
+
+
+def refusal_reason(outcome: Outcome) -> str:
+    """Name the kind of a refusal in a word, from its enhanced code where there is one (RFC 3463)."""
+    if outcome.code is None:
+        return "connection"
+    subject, _, detail = (outcome.enhanced or "")[2:].partition(".")
+    if not subject:
+        return "recipient" if outcome.stage is Stage.RCPT and outcome.code in {550, 551, 553} else "refused"
+    if subject == "2" and detail == "2":
+        return "mailbox_full"
+    return {"1": "recipient", "2": "mailbox", "3": "system", "4": "network", "5": "protocol", "6": "content"}.get(
+        subject, "policy" if subject == "7" else "refused"
+    )
+
+
+# Dead beyond doubt: nobody there, moved away, accepts no mail, disabled (docs: enhanced codes and actions).
+DEAD_AT_ONCE = frozenset({"5.1.1", "5.1.6", "5.1.10", "5.2.1"})
+DEAD_WHEN_REPEATED = frozenset({"5.1.2"})
+
+
+def tells_of_dead_address(outcome: Outcome) -> bool | None:
+    """Say whether a refusal shows that the recipient's address is dead: yes, no, or None for "if repeated".
+
+    Only an answer to RCPT speaks of the recipient; a refusal by policy (5.7.x) never does.
+    """
+    if outcome.verdict is not Verdict.REFUSED or outcome.stage is not Stage.RCPT:
+        return False
+    if outcome.enhanced is None:
+        return None if outcome.code == 550 else False
+    if outcome.enhanced in DEAD_AT_ONCE:
+        return True
+    return None if outcome.enhanced in DEAD_WHEN_REPEATED else False

@@ -1,0 +1,35 @@
+"""Addresses that get no more mail, kept as keyed hashes: enough to recognise one, not to know it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from service.mail.tables import SuppressionRow
+
+
+def suppress(
+    session: Session, address_key: bytes, reason: str, now: datetime, source: str | None = None
+) -> None:
+    """Put an address on the list; the first reason stays.
+
+    ``reason`` is bounce, complaint, erased or operator; ``source`` names what told us ("rcpt", "dsn").
+    """
+    dialect = session.get_bind().dialect.name
+    make_insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    session.execute(
+        make_insert(SuppressionRow)
+        .values(address_key=address_key, reason=reason, since=now, source=source)
+        .on_conflict_do_nothing(index_elements=["address_key"])
+    )
+
+
+def suppressed(session: Session, keys: Iterable[bytes]) -> set[bytes]:
+    """Return those of ``keys`` that are on the list. Ask with the keys of every secret, retired ones too."""
+    wanted = list(keys)
+    if not wanted:
+        return set()
+    found = session.scalars(select(SuppressionRow.address_key).where(SuppressionRow.address_key.in_(wanted)))
+    return {bytes(key) for key in found}

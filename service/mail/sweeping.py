@@ -1,0 +1,90 @@
+"""The sweep: finds deliveries whose worker died or whose time is up, each minute, from SQL alone."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, update
+from sqlalchemy.orm import Session
+
+from service.mail.delivery import MAXIMUM_ATTEMPTS, Status
+from service.mail.tables import IS_LEASED, IS_WAITING, DeliveryRow
+
+OnUnsent = Callable[[Session, Sequence[int]], None]
+"""Told, inside the same transaction, of digests that will not be mailed: their papers are free again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepTally:
+    """How many deliveries a sweep moved."""
+
+    requeued: int  # the worker died before it sent anything
+    unknown: int  # the worker died while sending
+    expired: int  # their time was up
+    poisoned: int  # took their workers down again and again
+
+    @property
+    def total(self) -> int:
+        """All that were moved."""
+        return self.requeued + self.unknown + self.expired + self.poisoned
+
+
+def sweep(session: Session, now: datetime, *, on_unsent: OnUnsent | None = None) -> SweepTally:
+    """Move on what is stuck: lapsed claims back to queued, lapsed sendings to unknown, late ones to failed."""
+    lapsed = and_(IS_LEASED, DeliveryRow.lease_until < now)
+    unknown = _move(session, [DeliveryRow.status == Status.SENDING, lapsed], Status.UNKNOWN, now, "worker_lost")
+    poisoned = _move(
+        session,
+        [DeliveryRow.status == Status.CLAIMED, lapsed, DeliveryRow.attempt_count >= MAXIMUM_ATTEMPTS],
+        Status.FAILED,
+        now,
+        "attempts",
+    )
+    # A lapsed claim costs an attempt: what kills its worker must not do so for ever.
+    requeued = _move(
+        session,
+        [DeliveryRow.status == Status.CLAIMED, lapsed],
+        Status.QUEUED,
+        now,
+        "worker_lost",
+        attempt_count=DeliveryRow.attempt_count + 1,
+    )
+    expired = _move(
+        session,
+        [IS_WAITING, DeliveryRow.expires_at <= now],
+        Status.FAILED,
+        now,
+        "expired",
+    )
+    unsent = [digest_id for digest_id in (*poisoned, *expired) if digest_id is not None]
+    if unsent and on_unsent is not None:
+        on_unsent(session, unsent)
+    return SweepTally(
+        requeued=len(requeued), unknown=len(unknown), expired=len(expired), poisoned=len(poisoned)
+    )
+
+
+def _move(
+    session: Session,
+    conditions: Sequence[ColumnElement[bool]],
+    status: Status,
+    now: datetime,
+    reason: str,
+    **values: Any,
+) -> list[int | None]:
+    """Move the rows that meet ``conditions``; return the digest id (or None) of each."""
+    if status is Status.QUEUED:
+        values |= {"claimed_by": None, "lease_until": None}
+    elif status is not Status.UNKNOWN:  # an unknown keeps its worker's name: late evidence may come from it
+        values |= {"claimed_by": None, "lease_until": None, "finished_at": now}
+    else:
+        values |= {"lease_until": None, "finished_at": now}
+    statement = (
+        update(DeliveryRow)
+        .where(*conditions)
+        .values(status=status, reason=reason, **values)
+        .returning(DeliveryRow.digest_id)
+        .execution_options(synchronize_session=False)
+    )
+    return list(session.scalars(statement))
