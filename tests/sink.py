@@ -1,4 +1,4 @@
-"""An SMTP server that writes down every message it accepts, before it says so: the judge of doubles and losses.
+"""An SMTP server that writes down each message it accepts, before it says so: judge of doubles and losses.
 
 Run as ``python -m tests.sink --log FILE [--port N] [--delay SECONDS] [--keep FOLDER]``; prints its port.
 Each line of the log is ``recipient <TAB> Message-ID``.
