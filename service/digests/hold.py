@@ -1,0 +1,154 @@
+"""The hold: nothing goes out while the operator, or the guard after a restore, says so.
+
+A database restored from a dump has forgotten what was planned and sent since; left alone it would send all of
+it again. It can't know by itself. So every step that plans or sends raises a number in the database and then
+writes it to a file beside it, in the data folder. A file that is ahead of the database tells of a restore.
+"""
+
+import json
+import os
+import secrets
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from service.database import Database
+from service.digests.tables import HoldRow, PlannerRow
+from service.mail.outbox import BULK
+
+MARK_FILE = "planned.json"
+RESTORED = (
+    "the database is older than what was already planned or sent; after 'paperlark release' nothing of the"
+    " time between is sent again"
+)
+
+log = structlog.get_logger()
+
+
+class Kind(StrEnum):
+    """Who holds."""
+
+    OPERATOR = "operator"  # stops planning and bulk mail; confirmations still go
+    RESTORE = "restore"  # stops all mail: any of it may have been sent already
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A hold that stands."""
+
+    kind: Kind
+    since: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """How far a database had come."""
+
+    database_id: str
+    generation: int
+
+
+def standing(session: Session) -> Hold | None:
+    """Return the hold that stands, None if nothing is held."""
+    row = session.scalars(
+        select(HoldRow).where(HoldRow.released_at.is_(None)).order_by(HoldRow.id).limit(1)
+    ).first()
+    return None if row is None else Hold(kind=Kind(row.kind), since=row.since, reason=row.reason)
+
+
+def place(session: Session, now: datetime, *, kind: Kind, reason: str) -> None:
+    """Place a hold, unless one stands already; a restore's takes the place of the operator's."""
+    present = standing(session)
+    if present is not None and (present.kind == kind or present.kind is Kind.RESTORE):
+        return
+    session.execute(update(HoldRow).where(HoldRow.released_at.is_(None)).values(released_at=now))
+    session.add(HoldRow(kind=kind, since=now, reason=reason[:200]))
+
+
+def lift(session: Session, data_dir: Path, now: datetime) -> Mark:
+    """Release every hold and bring the database level with the file; write the returned mark after commit."""
+    session.execute(update(HoldRow).where(HoldRow.released_at.is_(None)).values(released_at=now))
+    row = planner(session)
+    mark = read_mark(data_dir)
+    if mark is not None and mark.database_id == row.database_id:
+        row.generation = max(row.generation, mark.generation)
+    return advance(session)
+
+
+def check(database: Database, data_dir: Path, now: datetime) -> Hold | None:
+    """Return the hold that stands; first place one if the file tells of a restore.
+
+    No file, or the file of another database, tells nothing.
+    """
+    mark = read_mark(data_dir)
+    with database.reading() as session:
+        present = standing(session)
+        row = session.get(PlannerRow, 1)
+        is_behind = (
+            mark is not None
+            and row is not None
+            and row.database_id == mark.database_id
+            and row.generation < mark.generation
+        )
+    if not is_behind or (present is not None and present.kind is Kind.RESTORE):
+        return present
+    with database.transaction() as session:
+        place(session, now, kind=Kind.RESTORE, reason=RESTORED)
+    log.error("restore_detected", hint=RESTORED)
+    return Hold(kind=Kind.RESTORE, since=now, reason=RESTORED)
+
+
+def may_deliver(database: Database, data_dir: Path, queue: str, now: datetime) -> bool:
+    """Say whether mail of ``queue`` may go out."""
+    present = check(database, data_dir, now)
+    return present is None or (present.kind is Kind.OPERATOR and queue != BULK)
+
+
+def planner(session: Session) -> PlannerRow:
+    """Return what planning remembers, made at first use; locked until the transaction ends."""
+    row = session.scalars(select(PlannerRow).where(PlannerRow.id == 1).with_for_update()).first()
+    if row is None:
+        row = PlannerRow(id=1, database_id=secrets.token_hex(16), generation=0, ticked_at=None)
+        session.add(row)
+        session.flush()
+    return row
+
+
+def advance(session: Session) -> Mark:
+    """Raise the number; the mark goes to the file by :func:`write_mark` once the transaction is committed."""
+    row = planner(session)
+    row.generation += 1
+    session.flush()
+    return Mark(database_id=row.database_id, generation=row.generation)
+
+
+def read_mark(data_dir: Path) -> Mark | None:
+    """Read the file; None if there is none that can be read."""
+    try:
+        data = json.loads((data_dir / MARK_FILE).read_text())
+        return Mark(database_id=str(data["database_id"]), generation=int(data["generation"]))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_mark(data_dir: Path, mark: Mark) -> None:
+    """Write the file whole or not at all; a mark behind the file's own is dropped.
+
+    Two processes may write at once and the lower number win: it is then behind the database, which tells
+    nothing.
+    """
+    present = read_mark(data_dir)
+    if present and present.database_id == mark.database_id and present.generation >= mark.generation:
+        return
+    data_dir.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{MARK_FILE}-", dir=data_dir)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump({"database_id": mark.database_id, "generation": mark.generation}, file)
+    Path(name).replace(data_dir / MARK_FILE)
