@@ -170,7 +170,7 @@ CATEGORIES: dict[str, str] = {
     "stat.OT": "Other Statistics",
     "stat.TH": "Statistics Theory",
 }
-"""Each active category's code and name, grouped by field."""
+"""Each active category's code and name, grouped by field; six of the codes are aliases of others."""
 
 ALIASES: dict[str, str] = {
     "math.MP": "math-ph",
