@@ -144,7 +144,9 @@ def release(session: Session, ids: Sequence[int], *, holder: str, next_at: datet
     )
 
 
-def finish(session: Session, ids: Sequence[int], status: Status, reason: str, *, holder: str, now: datetime) -> set[int]:
+def finish(
+    session: Session, ids: Sequence[int], status: Status, reason: str, *, holder: str, now: datetime
+) -> set[int]:
     """End claimed deliveries that will not be sent (cancelled or failed); return the ids moved."""
     return _set(
         session,

@@ -32,9 +32,7 @@ EDGES: dict[Status, frozenset[Status]] = {
     # Back to queued: the lease lapsed, the worker stops, or the relay is away. Failed: it can't be rendered.
     Status.CLAIMED: frozenset({Status.SENDING, Status.QUEUED, Status.CANCELLED, Status.FAILED}),
     # Back to queued only where no byte of the message was sent.
-    Status.SENDING: frozenset(
-        {Status.SENT, Status.DEFERRED, Status.FAILED, Status.UNKNOWN, Status.QUEUED}
-    ),
+    Status.SENDING: frozenset({Status.SENT, Status.DEFERRED, Status.FAILED, Status.UNKNOWN, Status.QUEUED}),
     # Evidence that comes late closes an unknown; nothing brings it back to a queue.
     Status.UNKNOWN: frozenset({Status.SENT, Status.FAILED}),
     Status.SENT: frozenset(),
@@ -105,7 +103,13 @@ def retry_wait(attempt: int, jitter: float) -> timedelta:
 
 
 def step_after(
-    outcome: Outcome, *, attempt: int, created_at: datetime, expires_at: datetime, now: datetime, jitter: float
+    outcome: Outcome,
+    *,
+    attempt: int,
+    created_at: datetime,
+    expires_at: datetime,
+    now: datetime,
+    jitter: float,
 ) -> Step:
     """Return where a delivery in ``sending`` goes after ``outcome`` of its attempt number ``attempt``."""
     match outcome.verdict:
@@ -135,9 +139,14 @@ def refusal_reason(outcome: Outcome) -> str:
         return "recipient" if outcome.stage is Stage.RCPT and outcome.code in {550, 551, 553} else "refused"
     if subject == "2" and detail == "2":
         return "mailbox_full"
-    return {"1": "recipient", "2": "mailbox", "3": "system", "4": "network", "5": "protocol", "6": "content"}.get(
-        subject, "policy" if subject == "7" else "refused"
-    )
+    return {
+        "1": "recipient",
+        "2": "mailbox",
+        "3": "system",
+        "4": "network",
+        "5": "protocol",
+        "6": "content",
+    }.get(subject, "policy" if subject == "7" else "refused")
 
 
 # Dead beyond doubt: nobody there, moved away, accepts no mail, disabled (docs: enhanced codes and actions).

@@ -63,9 +63,7 @@ def cancel_waiting(session: Session, *, subscriber_id: int, reason: str, now: da
     result = session.execute(
         update(DeliveryRow)
         .where(DeliveryRow.subscriber_id == subscriber_id, DeliveryRow.status.in_(CANCELLABLE))
-        .values(
-            status=Status.CANCELLED, reason=reason, finished_at=now, claimed_by=None, lease_until=None
-        )
+        .values(status=Status.CANCELLED, reason=reason, finished_at=now, claimed_by=None, lease_until=None)
         .execution_options(synchronize_session=False)
     )
     return int(result.rowcount)  # type: ignore[attr-defined]

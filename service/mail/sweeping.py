@@ -33,7 +33,9 @@ class SweepTally:
 def sweep(session: Session, now: datetime, *, on_unsent: OnUnsent | None = None) -> SweepTally:
     """Move on what is stuck: lapsed claims back to queued, lapsed sendings to unknown, late ones to failed."""
     lapsed = and_(IS_LEASED, DeliveryRow.lease_until < now)
-    unknown = _move(session, [DeliveryRow.status == Status.SENDING, lapsed], Status.UNKNOWN, now, "worker_lost")
+    unknown = _move(
+        session, [DeliveryRow.status == Status.SENDING, lapsed], Status.UNKNOWN, now, "worker_lost"
+    )
     poisoned = _move(
         session,
         [DeliveryRow.status == Status.CLAIMED, lapsed, DeliveryRow.attempt_count >= MAXIMUM_ATTEMPTS],

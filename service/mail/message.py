@@ -1,0 +1,180 @@
+"""A letter becomes a parcel: every header in one place, both parts, the signature, the envelope."""
+
+import hashlib
+from binascii import b2a_qp
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from service.config import Settings
+from service.keys import Keyring
+from service.mail import headers
+from service.mail.dkim import Signer, read_signer
+from service.mail.letters import DigestLetter, Letter
+from service.mail.templates import Imprint, Rendered, render
+
+BOUNCE_PREFIX = "bounce+"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Who sends: what stands in the headers and in the foot of every mail."""
+
+    name: str
+    address: str
+    contact: str  # where readers can write
+    postal_address: str | None
+    envelope_domain: str
+    list_id: str
+    home_url: str
+    signers: tuple[Signer, ...] = ()
+
+    @property
+    def domain(self) -> str:
+        """Domain of the From address; Message-IDs are made in it."""
+        return self.address.rpartition("@")[2]
+
+    @property
+    def feedback_sender(self) -> str:
+        """The stable SenderId of Feedback-ID, 5 to 15 signs."""
+        return "p" + hashlib.sha256(self.list_id.encode()).hexdigest()[:11]
+
+    @property
+    def imprint(self) -> Imprint:
+        """What the foot of each mail says of the sender."""
+        return Imprint(
+            name=self.name,
+            contact=self.contact,
+            postal_address=self.postal_address,
+            home_url=self.home_url,
+            host=urlsplit(self.home_url).netloc,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """A message as it goes to the relay: envelope and final bytes, CRLF lines, signed, not to be touched."""
+
+    envelope_sender: str
+    recipient: str
+    data: bytes
+    message_id: str
+
+
+def sender_from(settings: Settings) -> Sender:
+    """Make the sender of these settings.
+
+    Raises:
+        ValueError: the DKIM key can't be used.
+    """
+    signers: tuple[Signer, ...] = ()
+    if settings.dkim_key_file is not None and settings.dkim_selector is not None:
+        domain = settings.dkim_domain or settings.sender_domain
+        signers = (read_signer(settings.dkim_key_file, domain=domain, selector=settings.dkim_selector),)
+    return Sender(
+        name=settings.sender_name,
+        address=settings.sender_address,
+        contact=settings.contact_address or settings.sender_address,
+        postal_address=settings.postal_address,
+        envelope_domain=settings.envelope_domain,
+        list_id=settings.list_identifier,
+        home_url=settings.base_url,
+        signers=signers,
+    )
+
+
+class Press:
+    """Makes parcels from letters for one sender."""
+
+    def __init__(self, sender: Sender, keyring: Keyring) -> None:
+        """Take the sender and the keys that sign envelope senders."""
+        self.sender = sender
+        self.keyring = keyring
+
+    def make(self, letter: Letter, *, nonce: int, at: datetime) -> Parcel:
+        """Render, build and sign a letter for the attempt at ``at``.
+
+        The Message-ID comes from the delivery's nonce: the same on every attempt, so that a second copy can
+        be recognised. Date and signature are those of the attempt.
+
+        Raises:
+            service.mail.headers.InvalidHeader: an address or link can't stand in a header.
+            service.mail.templates.TooLarge: the mail would be clipped by its reader.
+        """
+        rendered = render(letter, self.sender.imprint)
+        message_id = f"{nonce:016x}@{self.sender.domain}"
+        boundary = f"=_{nonce:016x}"  # "=_" occurs in no quoted-printable text
+        fields = [
+            *identity_fields(self.sender, letter, rendered.subject, message_id, at),
+            *list_fields(self.sender, letter),
+            headers.verbatim("MIME-Version", "1.0"),
+            headers.verbatim("Content-Type", f'multipart/alternative; boundary="{boundary}"'),
+        ]
+        body = alternative(rendered, boundary)
+        signatures = [signer.signature(fields, body, at) for signer in self.sender.signers]
+        return Parcel(
+            envelope_sender=self.envelope_sender(nonce),
+            recipient=letter.recipient,
+            data=b"".join([*signatures, *fields, headers.CRLF, body]),
+            message_id=message_id,
+        )
+
+    def envelope_sender(self, nonce: int) -> str:
+        """Return the envelope sender that names a delivery and can't be forged (VERP)."""
+        return f"{BOUNCE_PREFIX}{self.keyring.bounce_token(nonce)}@{self.sender.envelope_domain}"
+
+
+def identity_fields(
+    sender: Sender, letter: Letter, subject: str, message_id: str, at: datetime
+) -> list[bytes]:
+    """Return the fields every mail has, once each."""
+    fields = [
+        headers.mailbox("From", sender.address, sender.name),
+        headers.mailbox("To", letter.recipient),
+        headers.text("Subject", subject),
+        headers.date(at),
+        headers.verbatim("Message-ID", f"<{message_id}>"),
+        headers.verbatim("Auto-Submitted", "auto-generated"),
+    ]
+    if sender.contact != sender.address:
+        fields.append(headers.mailbox("Reply-To", sender.contact))
+    return fields
+
+
+def list_fields(sender: Sender, letter: Letter) -> list[bytes]:
+    """Return the fields of list mail (RFC 2369, 2919, 8058); only digests are list mail."""
+    if not isinstance(letter, DigestLetter):
+        return []
+    # The name stands only where it needs no encoded-word: List-Id is structured (RFC 2919).
+    name = f'"{sender.name}" ' if sender.name.isascii() and "\\" not in sender.name else ""
+    issue = letter.issue_date.strftime("%Y%m%d")
+    return [
+        headers.verbatim("List-Id", f"{name}<{sender.list_id}>"),
+        headers.uri("List-Unsubscribe", letter.unsubscribe_url),
+        headers.verbatim("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+        headers.verbatim("Precedence", "bulk"),
+        headers.verbatim("Feedback-ID", f"{issue}:digest:paperlark:{sender.feedback_sender}"),
+    ]
+
+
+def alternative(rendered: Rendered, boundary: str) -> bytes:
+    """Return the body of a multipart/alternative message: written text first, HTML last."""
+    parts = (("text/plain", rendered.text), ("text/html", rendered.html))
+    lines = [_part(boundary, content_type, content) for content_type, content in parts]
+    return b"".join([*lines, f"--{boundary}--\r\n".encode("ascii")])
+
+
+def _part(boundary: str, content_type: str, content: str) -> bytes:
+    head = (
+        f"--{boundary}\r\nContent-Type: {content_type}; charset=utf-8\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+    )
+    return head.encode("ascii") + quoted_printable(content)
+
+
+def quoted_printable(content: str) -> bytes:
+    """Encode text with lines of at most 76 octets and CRLF ends (RFC 2045, 6.7)."""
+    text = content.replace("\r\n", "\n").replace("\r", "\n")
+    if not text.endswith("\n"):
+        text += "\n"
+    return b2a_qp(text.encode("utf-8"), istext=True).replace(b"\n", b"\r\n")
