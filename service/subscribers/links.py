@@ -1,0 +1,52 @@
+"""Every address of our own pages that stands in a mail, built from the configured base URL alone.
+
+Never from a request's Host header: whoever can set that could write the links in other people's mail.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from service.keys import Keyring, Purpose
+from service.subscribers.tables import SubscriberRow
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Builds absolute URLs; ``base_url`` has no path and no slash at its end."""
+
+    base_url: str
+    keyring: Keyring
+
+    def home(self) -> str:
+        """The page of the day."""
+        return f"{self.base_url}/"
+
+    def paper(self, paper_id: str) -> str:
+        """Our own page of a paper."""
+        return f"{self.base_url}/papers/{quote(paper_id, safe='/')}"
+
+    def confirm(self, token: str) -> str:
+        """The page with the button that confirms."""
+        return f"{self.base_url}/confirm/{token}"
+
+    def preferences(self, subscriber: SubscriberRow) -> str:
+        """The subscriber's preferences."""
+        return f"{self.base_url}/preferences/{preferences_token(self.keyring, subscriber)}"
+
+    def unsubscribe(self, subscriber: SubscriberRow) -> str:
+        """The page with the button that unsubscribes; the same URL takes the one-click POST (RFC 8058)."""
+        return f"{self.base_url}/unsubscribe/{unsubscribe_token(self.keyring, subscriber)}"
+
+    def manage(self, token: str) -> str:
+        """The page with the button that exports or erases; the token says which."""
+        return f"{self.base_url}/manage/{token}"
+
+
+def preferences_token(keyring: Keyring, subscriber: SubscriberRow) -> str:
+    """Make the token that opens a subscriber's preferences until ``token_version`` is raised."""
+    return keyring.sign(Purpose.PREFERENCES, subscriber.public_id, subscriber.token_version)
+
+
+def unsubscribe_token(keyring: Keyring, subscriber: SubscriberRow) -> str:
+    """Make the token that unsubscribes; it has no end."""
+    return keyring.sign(Purpose.UNSUBSCRIBE, subscriber.public_id)
