@@ -63,7 +63,7 @@ def account(session: Session, issue_date: date) -> Accounting:
     )
     for outcome, reason, status, count in session.execute(outcomes):
         if outcome == SKIPPED:
-            books.skipped[reason] = books.skipped.get(reason, 0) + count
+            books.skipped[reason or "unnamed"] = books.skipped.get(reason or "unnamed", 0) + count
         else:
             _add(books, status, count)
     if books.accounted != books.due:

@@ -1,4 +1,4 @@
-"""The hold: nothing goes out while the operator, or the guard after a restore, says so.
+"""The hold: no digest is planned or sent while the operator, or the guard after a restore, says so.
 
 A database restored from a dump has forgotten what was planned and sent since; left alone it would send all of
 it again. It can't know by itself. So every step that plans or sends raises a number in the database and then
@@ -19,8 +19,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from service.database import Database
+from service.digests.storing import insert_planner
 from service.digests.tables import HoldRow, PlannerRow
-from service.mail.outbox import BULK
 
 MARK_FILE = "planned.json"
 RESTORED = (
@@ -34,8 +34,8 @@ log = structlog.get_logger()
 class Kind(StrEnum):
     """Who holds."""
 
-    OPERATOR = "operator"  # stops planning and bulk mail; confirmations still go
-    RESTORE = "restore"  # stops all mail: any of it may have been sent already
+    OPERATOR = "operator"  # somebody typed "paperlark hold"
+    RESTORE = "restore"  # the guard found the database older than what was already sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,19 +105,13 @@ def check(database: Database, data_dir: Path, now: datetime) -> Hold | None:
     return Hold(kind=Kind.RESTORE, since=now, reason=RESTORED)
 
 
-def may_deliver(database: Database, data_dir: Path, queue: str, now: datetime) -> bool:
-    """Say whether mail of ``queue`` may go out."""
-    present = check(database, data_dir, now)
-    return present is None or (present.kind is Kind.OPERATOR and queue != BULK)
-
-
 def planner(session: Session) -> PlannerRow:
     """Return what planning remembers, made at first use; locked until the transaction ends."""
-    row = session.scalars(select(PlannerRow).where(PlannerRow.id == 1).with_for_update()).first()
+    query = select(PlannerRow).where(PlannerRow.id == 1).with_for_update()
+    row = session.scalars(query).first()
     if row is None:
-        row = PlannerRow(id=1, database_id=secrets.token_hex(16), generation=0, ticked_at=None)
-        session.add(row)
-        session.flush()
+        insert_planner(session, secrets.token_hex(16))
+        row = session.scalars(query).one()
     return row
 
 

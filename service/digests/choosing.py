@@ -1,0 +1,122 @@
+"""Chooses the papers of each person who is due, a chunk at once, and says why a digest is not to be.
+
+Reads only. Who is to wait (for a source that is out, or for the gap to the last digest) gets no draft.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from service.digests import ledger
+from service.digests.due import Due, load_last_scheduled
+from service.digests.window import LONGEST_DAYS, Shelves, Window, window_days
+from service.papers.trend import TREND_VERSION
+from service.ranking.selecting import FORMULA, select
+from service.ranking.values import Profile, Selection
+from service.subscribers.profiles import load_profiles
+
+SHORTEST_GAP = timedelta(hours=18)  # between two scheduled digests, after a change of hour or zone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A digest to be stored: mailed with its papers, or skipped for a reason."""
+
+    due: Due
+    skip_reason: str | None = None
+    selection: Selection | None = None
+    window: Window | None = None
+    formula: str | None = None
+    notice: str | None = None
+
+    @property
+    def is_mailed(self) -> bool:
+        """Whether it is to be mailed."""
+        return self.skip_reason is None
+
+    @property
+    def papers(self) -> list[str]:
+        """The ids of its papers, in the order mailed."""
+        chosen = self.selection
+        return [] if chosen is None else [paper.id for paper in (*chosen.trending, *chosen.for_you)]
+
+
+def draft_digests(session: Session, shelves: Shelves, chunk: Sequence[Due]) -> list[Draft]:
+    """Draft the digests of ``chunk``, who are all due; people who are to wait are left out."""
+    ready = _without_early(session, shelves.now, chunk)
+    if shelves.is_outage(session):
+        ready = [due for due in ready if shelves.has_news_since(session, due.last_digest_at)]
+    if not ready:
+        return []
+    profiles = _load_profiles(session, ready, shelves.now)
+    drafts = []
+    for days in sorted({window_days(shelves.now, due.last_digest_at) for due in ready}):
+        people = [
+            due
+            for due in ready
+            if due.subscriber_id in profiles and window_days(shelves.now, due.last_digest_at) == days
+        ]
+        drafts += _choose(session, shelves, days, people, profiles)
+    return drafts
+
+
+def is_too_soon(due_at: datetime, others: Sequence[datetime]) -> bool:
+    """Say whether a digest due at ``due_at`` would come within 18 hours of another scheduled one.
+
+    Measured between the times they are due: one that was late in coming does not push the next.
+    """
+    return any(abs(due_at - other) < SHORTEST_GAP for other in others)
+
+
+def _without_early(session: Session, now: datetime, chunk: Sequence[Due]) -> list[Due]:
+    """Leave out who had a scheduled digest less than 18 hours ago: they wait until the gap is over."""
+    if not chunk:
+        return []
+    ids = [due.subscriber_id for due in chunk]
+    since = min(due.issue_date for due in chunk) - timedelta(days=2)
+    last = load_last_scheduled(session, ids, since=since)
+    return [
+        due
+        for due in chunk
+        if due.is_first
+        or not is_too_soon(due.due_at, last.get(due.subscriber_id, ()))
+        or not is_too_soon(now, last.get(due.subscriber_id, ()))
+    ]
+
+
+def _load_profiles(session: Session, ready: Sequence[Due], now: datetime) -> dict[int, Profile]:
+    ids = [due.subscriber_id for due in ready]
+    seen = ledger.load_seen(session, ids, since=now - timedelta(days=LONGEST_DAYS))
+    return {id_: replace(profile, seen=seen[id_]) for id_, profile in load_profiles(session, ids).items()}
+
+
+def _choose(
+    session: Session, shelves: Shelves, days: int, people: Sequence[Due], profiles: dict[int, Profile]
+) -> list[Draft]:
+    mine = [profiles[due.subscriber_id] for due in people]
+    window = shelves.window(session, days, {id_ for profile in mine for id_ in _named_papers(profile)})
+    selections = select(
+        mine, window.corpus, shelves.trends(session), counts=[due.paper_count for due in people]
+    )
+    drafts = []
+    for due, selection in zip(people, selections, strict=True):
+        if selection.trending or selection.for_you:
+            drafts.append(
+                Draft(
+                    due=due,
+                    selection=selection,
+                    window=window,
+                    formula=f"{FORMULA} {TREND_VERSION}",
+                    notice=shelves.notice(session),
+                )
+            )
+        elif not due.is_first and not shelves.is_outage(session):
+            drafts.append(Draft(due=due, skip_reason="empty"))
+    return drafts
+
+
+def _named_papers(profile: Profile) -> set[str]:
+    examples = {id_ for interest in profile.interests for id_ in interest.examples}
+    return examples.union(profile.liked, profile.disliked)

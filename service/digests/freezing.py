@@ -1,0 +1,89 @@
+"""Freezes drafts: what a digest says is written down when it is planned, so that a retry says the same."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from service.digests import ledger
+from service.digests.accounting import MAILED, SKIPPED
+from service.digests.choosing import Draft
+from service.digests.storing import insert_digests
+from service.mail.outbox import BULK, TRANSACTIONAL, queue_many
+from service.ranking.values import Ranked
+from service.subscribers.tables import SubscriberRow
+
+RETRY_SPAN = timedelta(hours=6)  # a relay that says "later" is asked again at least for so long
+
+
+def freeze(session: Session, drafts: Sequence[Draft], now: datetime) -> list[Draft]:
+    """Store drafts with their deliveries; return those that are new, all others had a digest already.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: somebody is gone, or was given one of the papers in the meantime.
+    """
+    ids = insert_digests(session, [_row(draft, now) for draft in drafts])
+    stored = [draft for draft in drafts if draft.due.subscriber_id in ids]
+    mailed = [(ids[draft.due.subscriber_id], draft) for draft in stored if draft.is_mailed]
+    ledger.enter(session, ((draft.due.subscriber_id, id_, draft.papers) for id_, draft in mailed))
+    queue_many(session, [_delivery(id_, draft, now) for id_, draft in mailed])
+    session.execute(
+        update(SubscriberRow)
+        .where(SubscriberRow.id.in_([draft.due.subscriber_id for _, draft in mailed]))
+        .values(last_digest_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    return stored
+
+
+def freeze_selection(draft: Draft) -> list[dict[str, Any]]:
+    """Return the selection as it is kept: list, reasons and the counts of that moment for each paper."""
+    if draft.selection is None:
+        return []
+    lists = (("trending", draft.selection.trending), ("for_you", draft.selection.for_you))
+    return [_item(draft, name, paper) for name, papers in lists for paper in papers]
+
+
+def _item(draft: Draft, list_name: str, paper: Ranked) -> dict[str, Any]:
+    counts = draft.window.counts if draft.window is not None else {}
+    upvotes, comments, stars = counts.get(paper.id, (None, None, None))
+    return {
+        "paper": paper.id,
+        "list": list_name,
+        "score": round(paper.score, 6),
+        "reasons": list(paper.reasons),
+        "interest": paper.interest,
+        "upvotes": upvotes,
+        "comments": comments,
+        "stars": stars,
+    }
+
+
+def _row(draft: Draft, now: datetime) -> dict[str, Any]:
+    return {
+        "subscriber_id": draft.due.subscriber_id,
+        "issue_date": draft.due.issue_date,
+        "due_at": draft.due.due_at,
+        "planned_at": now,
+        "is_first": draft.due.is_first,
+        "outcome": MAILED if draft.is_mailed else SKIPPED,
+        "skip_reason": draft.skip_reason,
+        "window_start": draft.window.start if draft.window is not None else None,
+        "formula": draft.formula,
+        "selection": freeze_selection(draft),
+    }
+
+
+def _delivery(digest_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
+    return {
+        "kind": "digest",
+        # Somebody has just confirmed and waits for the first one: it must not stand behind a morning's bulk.
+        "queue": TRANSACTIONAL if draft.due.is_first else BULK,
+        "now": now,
+        "expires_at": max(draft.due.cutoff_at, now + RETRY_SPAN),
+        "subscriber_id": draft.due.subscriber_id,
+        "digest_id": digest_id,
+        "parameters": {"notice": draft.notice} if draft.notice else {},
+    }

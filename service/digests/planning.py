@@ -1,0 +1,127 @@
+"""Plans digests: who is due gets papers chosen, frozen and queued, a chunk in one transaction.
+
+Planning may run twice at once, late, or with a clock that jumps: the row for a subscriber and a date is
+unique, whoever inserts it goes on, and nobody else does.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from service.config import Settings
+from service.database import Database
+from service.digests import hold, skipping
+from service.digests.choosing import Draft, draft_digests
+from service.digests.due import Due, find_due, find_first, group_slots, load_zones
+from service.digests.freezing import freeze
+from service.digests.schedule import due_slots, open_zone
+from service.digests.window import Shelves
+from service.progress import Progress, no_progress
+
+CHUNK = 500
+SHORTEST_PATIENCE = timedelta(hours=6)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanTally:
+    """What one planning did: digests queued to be mailed, and digests skipped, by reason."""
+
+    planned: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    is_held: bool = False
+
+
+def plan_due(
+    database: Database,
+    now: datetime,
+    *,
+    settings: Settings,
+    should_stop: Callable[[], bool] = lambda: False,
+    progress: Progress = no_progress,
+) -> PlanTally:
+    """Plan every digest that is due at ``now`` and has no row yet; record those whose time has passed.
+
+    Stops between two chunks when ``should_stop`` says so; the next tick goes on from what the rows say.
+    """
+    is_held = hold.check(database, settings.data_dir, now) is not None
+    planned, skipped = 0, Counter[str]()
+    if not is_held:
+        shelves = Shelves(now, patience=patience(settings))
+        for chunk in _due_chunks(database, now):
+            drafts = _plan_chunk(database, shelves, chunk, settings)
+            planned += sum(draft.is_mailed for draft in drafts)
+            skipped.update(draft.skip_reason for draft in drafts if draft.skip_reason)
+            progress(planned, None, "digests planned")
+            if should_stop():
+                return PlanTally(planned=planned, skipped=dict(skipped))
+    skipped.update(skipping.record_passed(database, now, patience=patience(settings)))
+    if planned or skipped:
+        log.info("digests_planned", planned=planned, skipped=dict(skipped))
+    return PlanTally(planned=planned, skipped=dict(skipped), is_held=is_held)
+
+
+def plan_first(database: Database, subscriber_id: int, now: datetime, *, settings: Settings) -> bool:
+    """Plan the digest that comes right after confirming; say whether there is one now.
+
+    It is that local date's digest: the scheduled one of the same date does not come on top. Where there is
+    nothing to send yet, nothing is recorded, and each tick of the next day tries again.
+    """
+    if hold.check(database, settings.data_dir, now) is not None:
+        return False
+    with database.reading() as session:
+        found = find_first(session, now, subscriber_id=subscriber_id)
+    shelves = Shelves(now, patience=patience(settings))
+    return any(draft.is_mailed for draft in _plan_chunk(database, shelves, found, settings))
+
+
+def patience(settings: Settings) -> timedelta:
+    """Return how long all sources may be silent before nothing new is called an outage."""
+    return max(SHORTEST_PATIENCE, 3 * settings.collect_interval)
+
+
+def _due_chunks(database: Database, now: datetime) -> Iterator[Sequence[Due]]:
+    """Give who is due, in chunks; first digests before all others, for somebody waits for them."""
+    with database.reading() as session:
+        first = find_first(session, now)
+        zones = load_zones(session)
+    for start in range(0, len(first), CHUNK):
+        yield first[start : start + CHUNK]
+    for group in group_slots((name, due_slots(open_zone(name), now)) for name in zones):
+        after_id = 0
+        while True:
+            with database.reading() as session:
+                chunk = find_due(session, group, at=now, after_id=after_id, limit=CHUNK)
+            if not chunk:
+                break
+            after_id = chunk[-1].subscriber_id
+            yield chunk
+
+
+def _plan_chunk(
+    database: Database, shelves: Shelves, chunk: Sequence[Due], settings: Settings
+) -> Sequence[Draft]:
+    """Choose papers outside of any write, then store all of it in one; return what was stored.
+
+    The chunk is given up when somebody was erased, or got one of the papers by another planner, between the
+    two: whoever of it is still due comes back with the next tick.
+    """
+    with database.reading() as session:
+        drafts = draft_digests(session, shelves, chunk)
+    if not drafts:
+        return []
+    try:
+        with database.transaction() as session:
+            stored = freeze(session, drafts, shelves.now)
+            mark = hold.advance(session) if any(draft.is_mailed for draft in stored) else None
+    except IntegrityError:
+        log.warning("planning_overtaken", subscribers=len(drafts))
+        return []
+    if mark is not None:
+        hold.write_mark(settings.data_dir, mark)
+    return stored

@@ -1,0 +1,128 @@
+"""Records digests whose time has passed without one: once, with the reason, and never mailed.
+
+Their papers stay unseen, and the next digest's window reaches back over them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from service.database import Database
+from service.digests import hold
+from service.digests.accounting import SKIPPED
+from service.digests.choosing import is_too_soon
+from service.digests.due import Due, Group, find_due, group_slots, load_last_scheduled, load_zones
+from service.digests.schedule import Slot, due_slots, open_zone, passed_slots
+from service.digests.storing import insert_digests
+from service.digests.tables import HoldRow, PlannerRow
+from service.papers import shelf
+
+LOOK_BACK = timedelta(days=7)
+CHUNK = 2_000
+
+Reason = Callable[[Session, Sequence[Due]], list[str]]
+
+
+def record_passed(database: Database, now: datetime, *, patience: timedelta) -> Counter[str]:
+    """Record every digest whose cutoff came since the last complete planning; return counts by reason.
+
+    Planning remembers the instant it last looked at, so an ordinary tick asks only about the last minute. A
+    clock that was set back asks about the last seven days again, which does no harm.
+    """
+    with database.reading() as session:
+        zones = load_zones(session)
+        row = session.get(PlannerRow, 1)
+        before = row.ticked_at if row is not None else None
+    after = max(before, now - LOOK_BACK) if before is not None and before <= now else now - LOOK_BACK
+    slots = ((name, passed_slots(open_zone(name), after, now)) for name in zones)
+
+    def reasons(session: Session, people: Sequence[Due]) -> list[str]:
+        return _reasons(session, people, before=before, patience=patience)
+
+    counts = _record(database, group_slots(slots), now, reasons)
+    with database.transaction() as session:
+        hold.planner(session).ticked_at = now
+    return counts
+
+
+def mark_done(database: Database, now: datetime) -> int:
+    """Record every digest that is or was due in the last seven days as held; return how many.
+
+    After a restore nobody knows which of them went out: none of them may go out again.
+    """
+    with database.reading() as session:
+        zones = load_zones(session)
+
+    def slots_of(name: str) -> list[Slot]:
+        zone = open_zone(name)
+        return [*passed_slots(zone, now - LOOK_BACK, now), *due_slots(zone, now)]
+
+    groups = group_slots((name, slots_of(name)) for name in zones)
+    return _record(database, groups, now, lambda _session, people: ["held"] * len(people)).total()
+
+
+def _record(database: Database, groups: Sequence[Group], now: datetime, reasons: Reason) -> Counter[str]:
+    counts = Counter[str]()
+    for group in groups:
+        latest_due = max(slot.due_at for slot in group.slots.values())
+        while True:
+            with database.transaction() as session:
+                # Who is paused at present may have been so at that time; nothing is held against them.
+                people = find_due(session, group, at=min(latest_due, now), limit=CHUNK, is_confirmed=True)
+                given = reasons(session, people)
+                rows = [_row(due, reason, now) for due, reason in zip(people, given, strict=True)]
+                new = insert_digests(session, rows)
+            counts.update(row["skip_reason"] for row in rows if row["subscriber_id"] in new)
+            if len(people) < CHUNK:
+                break
+    return counts
+
+
+def _row(due: Due, reason: str, now: datetime) -> dict[str, Any]:
+    return {
+        "subscriber_id": due.subscriber_id,
+        "issue_date": due.issue_date,
+        "due_at": due.due_at,
+        "planned_at": now,
+        "is_first": False,
+        "outcome": SKIPPED,
+        "skip_reason": reason,
+        "selection": [],
+    }
+
+
+def _reasons(
+    session: Session, people: Sequence[Due], *, before: datetime | None, patience: timedelta
+) -> list[str]:
+    if not people:
+        return []
+    since = min(due.issue_date for due in people) - timedelta(days=2)
+    last = load_last_scheduled(session, [due.subscriber_id for due in people], since=since)
+    cutoffs = {due.cutoff_at for due in people}
+    held = {cutoff for cutoff in cutoffs if _was_held(session, cutoff)}
+    silent = {cutoff for cutoff in cutoffs if _was_silent(session, cutoff, patience)}
+
+    def reason(due: Due) -> str:
+        if due.cutoff_at in held:
+            return "held"
+        if is_too_soon(due.due_at, last.get(due.subscriber_id, ())):
+            return "too_soon"
+        # Planning was awake while it was due and let it wait: then for a source.
+        was_awake = before is not None and before >= due.due_at
+        return "source_outage" if was_awake and due.cutoff_at in silent else "missed"
+
+    return [reason(due) for due in people]
+
+
+def _was_held(session: Session, instant: datetime) -> bool:
+    covers = or_(HoldRow.released_at.is_(None), HoldRow.released_at >= instant)
+    return session.scalar(select(HoldRow.id).where(HoldRow.since <= instant, covers).limit(1)) is not None
+
+
+def _was_silent(session: Session, instant: datetime, patience: timedelta) -> bool:
+    answered_at = shelf.last_success_at(session, instant)
+    return answered_at is None or answered_at < instant - patience

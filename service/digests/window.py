@@ -1,0 +1,135 @@
+"""The papers a digest may choose from: the same for everybody whose window is as long, indexed once a run."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from service.papers import shelf
+from service.papers.trend import trends
+from service.ranking.corpus import Corpus
+from service.ranking.values import Candidate, Trend
+
+SHORTEST_DAYS = 4  # rolling: a weekend without lists is not an empty Monday
+LONGEST_DAYS = 14
+TREND_DAYS = 31  # how far back the trend compares with papers of the same age
+FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
+
+SOURCE_NAMES = {"huggingface": "Hugging Face", "arxiv": "arXiv", "archive": "The archive"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The candidates first seen in (``start``, now], ready to rank."""
+
+    start: datetime
+    corpus: Corpus
+    counts: Mapping[str, tuple[int | None, int | None, int | None]]  # upvotes, comments, stars by paper
+
+
+class Shelves:
+    """What one planning run knows of the papers at its instant, loaded when first asked for."""
+
+    def __init__(self, now: datetime, *, patience: timedelta) -> None:
+        """Look at the papers as known at ``now``; sources silent for longer than ``patience`` are out."""
+        self.now = now
+        self._patience = patience
+        self._trends: dict[str, Trend] | None = None
+        self._silent: bool | None = None
+        self._newest: datetime | None = None
+        self._notice: str | None = None
+        self._windows: dict[int, Window] = {}
+        self._examples: dict[str, Candidate | None] = {}
+
+    def has_news_since(self, session: Session, instant: datetime | None) -> bool:
+        """Say whether a paper was first seen after ``instant`` (None: whether there is any in the window)."""
+        self._look(session)
+        if self._newest is None:
+            return False
+        return instant is None or self._newest > instant
+
+    def is_outage(self, session: Session) -> bool:
+        """Say whether no source has answered for long: then nothing new does not mean no papers."""
+        self._look(session)
+        return bool(self._silent)
+
+    def notice(self, session: Session) -> str | None:
+        """Return a sentence on the sources that fail at this moment."""
+        self._look(session)
+        return self._notice
+
+    def trends(self, session: Session) -> dict[str, Trend]:
+        """Return how the papers trend, the same for everybody."""
+        if self._trends is None:
+            since = self.now - timedelta(days=TREND_DAYS)
+            self._trends = trends(shelf.sightings(session, since=since, until=self.now), self.now)
+        return self._trends
+
+    def window(self, session: Session, days: int, examples: Iterable[str]) -> Window:
+        """Return the window of ``days``, able to compare with the papers that ``examples`` name.
+
+        It is indexed again when examples come that it doesn't know; most are known by the second chunk.
+        """
+        fresh = self._load_examples(session, examples)
+        if fresh or days not in self._windows:
+            if fresh:
+                self._windows.clear()
+            self._windows[days] = self._build(session, days)
+        return self._windows[days]
+
+    def _build(self, session: Session, days: int) -> Window:
+        start = self.now - timedelta(days=days)
+        rows = shelf.candidate_rows(session, since=start, until=self.now)
+        known = [candidate for candidate in self._examples.values() if candidate is not None]
+        return Window(
+            start=start,
+            corpus=Corpus.build([shelf.as_candidate(row) for row in rows], examples=known),
+            counts={row.id: (row.upvotes, row.comments, row.stars) for row in rows},
+        )
+
+    def _load_examples(self, session: Session, examples: Iterable[str]) -> bool:
+        """Load the examples not looked for yet; say whether any was found."""
+        unknown = sorted(set(examples) - self._examples.keys())
+        if not unknown:
+            return False
+        found = shelf.papers_by_id(session, unknown)
+        self._examples |= {id_: shelf.as_candidate(found[id_]) if id_ in found else None for id_ in unknown}
+        return bool(found)
+
+    def _look(self, session: Session) -> None:
+        if self._silent is not None:
+            return
+        # A run later than our instant means that we look at the past: no outage to wait out.
+        answered_at = shelf.last_success_at(session, FAR_FUTURE)
+        self._silent = answered_at is None or answered_at < self.now - self._patience
+        since = self.now - timedelta(days=LONGEST_DAYS)
+        rows = shelf.candidate_rows(session, since=since, until=self.now)
+        self._newest = rows[-1].first_seen_at if rows else None
+        self._notice = _notice(shelf.source_states(session, self.now))
+
+
+def window_days(now: datetime, last_digest_at: datetime | None) -> int:
+    """Return how many days back a digest at ``now`` reaches, after one planned at ``last_digest_at``.
+
+    At least four; as far as the last digest for who gets them weekly or comes back from a pause; at most
+    fourteen. What lies before the last digest and was not in it may still come; what was in it is seen.
+    """
+    if last_digest_at is None:
+        return SHORTEST_DAYS
+    days = math.ceil((now - last_digest_at) / timedelta(days=1))
+    return min(max(days, SHORTEST_DAYS), LONGEST_DAYS)
+
+
+def _notice(states: Iterable[shelf.SourceState]) -> str | None:
+    failing = [state for state in states if state.state == "failing" and state.since is not None]
+    if not failing:
+        return None
+    names = [SOURCE_NAMES.get(state.source, state.source) for state in failing]
+    since = min(state.since for state in failing if state.since is not None)
+    have = "has" if len(names) == 1 else "have"
+    return (
+        f"{' and '.join(names)} {have} not answered since {since:%d %B %Y, %H:%M} UTC: "
+        "papers of that time may be missing."
+    )
