@@ -3,24 +3,63 @@
 import contextlib
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from service.bell import Bell, SilentBell
 from service.clock import Clock, system_clock
-from service.config import Settings
+from service.config import Settings, SmtpEndpoint
 from service.database import Database
 from service.keys import Keyring
+from service.mail.composing import Composer
+from service.mail.courier import Courier, open_courier
+from service.papers.sources import Source, open_sources
+from service.subscribers.composing import SubscriberComposer
+from service.subscribers.links import Links
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What every entry point needs."""
+    """What every entry point needs. The heavier parts are opened when first asked for."""
 
     settings: Settings
     database: Database
     keyring: Keyring
     clock: Clock
     bell: Bell
+
+    @cached_property
+    def links(self) -> Links:
+        """Builds the URLs that stand in mails."""
+        return Links(self.settings.base_url, self.keyring)
+
+    @cached_property
+    def composers(self) -> Mapping[str, Composer]:
+        """Say what each kind of mail says, by kind."""
+        from service.digests.composing import DigestComposer
+
+        subscribers = SubscriberComposer(self.links, self.keyring)
+        return {
+            "digest": DigestComposer(self.links),
+            "confirm": subscribers,
+            "already_subscribed": subscribers,
+            "manage": subscribers,
+        }
+
+    def open_sources(self) -> list[Source]:
+        """Open the sources of papers anew: each run starts with fresh connections."""
+        return open_sources(self.settings)
+
+    def open_courier(self, endpoint: SmtpEndpoint | None = None) -> Courier:
+        """Make a courier, for one event loop at a time.
+
+        ``endpoint`` is where mail goes when the settings name no relay.
+
+        Raises:
+            ValueError: no relay is known, or the DKIM key can't be used.
+        """
+        return open_courier(self.settings, self.keyring, endpoint=endpoint)
 
 
 def open_parts(

@@ -24,3 +24,5 @@ def main() -> None:
             continue
         importlib.import_module(f"service.commands.{name}").register(app)
     app()
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from workers.queues import expires_after, queue_for
+from workers.queues import QUEUES, expires_after, queue_for
 
 CONNECT_SECONDS = 1.0
 QUIET_SECONDS = 5.0  # after a failure the broker is left alone for so long: no request waits for it twice
@@ -33,7 +33,7 @@ class CeleryBell:
             task_serializer="json",
             accept_content=["json"],
             task_ignore_result=True,
-            task_create_missing_queues=True,
+            task_queues={name: {"exchange": name, "routing_key": name} for name in QUEUES},
         )
         self._lock = threading.Lock()
         self._away_until: float | None = None

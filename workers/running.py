@@ -1,0 +1,66 @@
+"""Runs a worker or a scheduler as this process, until a signal comes."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+from celery.apps.worker import Worker
+
+from service.bootstrap import Parts
+from service.config import Settings
+from workers.app import make_app
+from workers.scheduler import Scheduler
+
+PARTING_SECONDS = 5.0  # what is left to us once our parent is gone
+
+
+def run_worker(
+    settings: Settings,
+    broker_url: str,
+    queues: Sequence[str],
+    *,
+    concurrency: int,
+    pool: str,
+    with_parent: bool = False,
+) -> int:
+    """Serve the queues until told to stop; return the exit code."""
+    if with_parent:
+        threading.Thread(target=_leave_with_parent, name="with-parent", daemon=True).start()
+    worker = Worker(
+        app=make_app(settings, broker_url),
+        hostname=f"worker-{os.getpid()}@{os.uname().nodename}",
+        queues=list(queues),
+        pool_cls=pool,
+        concurrency=concurrency,
+        loglevel="WARNING",
+        # Workers need not know of each other: SQL is where they meet.
+        without_heartbeat=True,
+        without_mingle=True,
+        without_gossip=True,
+        quiet=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def run_scheduler(parts: Parts) -> None:
+    """Tick until SIGTERM or Ctrl-C."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    scheduler = Scheduler(parts)
+    scheduler.start()
+    stop.wait()
+    scheduler.stop()
+
+
+def _leave_with_parent() -> None:
+    """Stop in order when standard input ends: our parent holds its other end, and is gone."""
+    while sys.stdin.buffer.read(1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(PARTING_SECONDS)
+    os._exit(1)

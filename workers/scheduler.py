@@ -1,0 +1,72 @@
+"""The clock on the wall: rings for work each minute and does none itself. Two of them do no harm."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy import func, select
+
+from service.bootstrap import Parts
+from service.papers.tables import SourceRunRow
+
+log = structlog.get_logger()
+
+# APScheduler drops a job that is one second late by default; a tick is worth having however late.
+GRACE_SECONDS = 3600
+HEARTBEAT_MINUTES = 15
+COLLECT_PATIENCE = timedelta(minutes=10)  # a collection rung for may take so long before it leaves a trace
+
+
+class Scheduler:
+    """Ticks in a thread of its own. What is due is decided by those who are rung for, from SQL."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Prepare the ticks; nothing runs before ``start``."""
+        self._parts = parts
+        self._next_collect_ring = datetime.min.replace(tzinfo=UTC)
+        self._ticker = BackgroundScheduler(
+            timezone=UTC,
+            job_defaults={"misfire_grace_time": GRACE_SECONDS, "coalesce": True, "max_instances": 1},
+        )
+        now = datetime.now(UTC)
+        self._add(self.tick, timedelta(minutes=1), now)
+        self._add(self.ring_hourly, timedelta(hours=1), now)
+        self._add(self.heartbeat, timedelta(minutes=HEARTBEAT_MINUTES), now)
+
+    def _add(self, job: Callable[[], None], every: timedelta, first: datetime) -> None:
+        self._ticker.add_job(job, "interval", seconds=every.total_seconds(), next_run_time=first)
+
+    def start(self) -> None:
+        """Start ticking, the first time at once."""
+        self._ticker.start()
+
+    def stop(self) -> None:
+        """Stop; a tick that runs is not waited for, it only rings."""
+        self._ticker.shutdown(wait=False)
+
+    def tick(self) -> None:
+        """Ring for everything that may be due this minute."""
+        bell = self._parts.bell
+        bell.ring("mail.sweep")
+        bell.ring("mail.deliver", "transactional")
+        bell.ring("digests.plan_due")
+        bell.ring("mail.deliver", "bulk")
+        now = self._parts.clock()
+        if now >= self._next_collect_ring and self.is_collection_due(now):
+            bell.ring("papers.collect")
+            self._next_collect_ring = now + COLLECT_PATIENCE
+
+    def ring_hourly(self) -> None:
+        """Ring for what is enough once an hour."""
+        self._parts.bell.ring("subscribers.expire")
+
+    def heartbeat(self) -> None:
+        """Leave a line in the log: silence then means it is dead."""
+        log.info("scheduler_alive")
+
+    def is_collection_due(self, now: datetime) -> bool:
+        """Return whether the last collection, however it ended, is an interval before ``now``, or never."""
+        with self._parts.database.reading() as session:
+            last = session.scalar(select(func.max(SourceRunRow.started_at)))
+        return last is None or last <= now - self._parts.settings.collect_interval

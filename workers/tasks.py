@@ -1,0 +1,113 @@
+"""The tasks: each calls the domain once with what its process has opened, and says whether work is left."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import structlog
+from celery import Celery
+
+from service.digests import ledger
+from service.digests.planning import plan_due, plan_first
+from service.mail.outbox import BULK
+from service.mail.sending import deliver_waiting
+from service.mail.sweeping import sweep
+from service.papers.collecting import collect
+from service.papers.sources import open_fallback
+from service.subscribers.retention import expire
+from workers.desk import Desk, OpenedDesk
+from workers.stopping import should_stop_after
+
+log = structlog.get_logger()
+
+
+def register_tasks(app: Celery, desk: Desk) -> None:
+    """Register every task with ``app``; they work with what ``desk`` opens."""
+    for name, work in WORK.items():
+        app.task(_in_turn(desk, name, work), name=name)
+
+
+def _in_turn(desk: Desk, name: str, work: Callable[..., bool]) -> Callable[..., None]:
+    def run(*arguments: int | str) -> None:
+        opened = desk.open()
+        opened.take_turn(name, *arguments, work=partial(work, opened, *arguments))
+
+    return run
+
+
+def collect_papers(opened: OpenedDesk) -> bool:
+    """Bring new papers and observations from the sources."""
+    parts = opened.parts
+    fallback = open_fallback(parts.settings)
+    for report in collect(parts.database, parts.open_sources(), parts.clock(), fallback=fallback):
+        log.info("source_collected", **_words(asdict(report)))
+    return False
+
+
+def plan_due_digests(opened: OpenedDesk) -> bool:
+    """Plan the digests that are due, and ring for what was queued."""
+    parts, should_stop = opened.parts, should_stop_after()
+    tally = plan_due(parts.database, parts.clock(), settings=parts.settings, should_stop=should_stop)
+    if tally.planned:
+        parts.bell.ring("mail.deliver", BULK)
+    return should_stop()
+
+
+def plan_first_digest(opened: OpenedDesk, subscriber_id: int) -> bool:
+    """Plan the digest that comes right after confirming, and ring for it."""
+    parts = opened.parts
+    if plan_first(parts.database, subscriber_id, parts.clock(), settings=parts.settings):
+        parts.bell.ring("mail.deliver", BULK)
+    return False
+
+
+def deliver_mail(opened: OpenedDesk, queue: str) -> bool:
+    """Send what waits in a mail queue."""
+    parts, should_stop = opened.parts, should_stop_after()
+    tally = deliver_waiting(
+        parts.database,
+        composers=parts.composers,
+        courier=opened.courier(queue),
+        clock=parts.clock,
+        queue=queue,
+        worker=opened.worker,
+        should_stop=should_stop,
+        on_unsent=ledger.release,
+    )
+    if words := _words(asdict(tally)):
+        log.info("mail_delivered", queue=queue, **words)
+    return should_stop() and tally.relay_problem is None
+
+
+def sweep_mail(opened: OpenedDesk) -> bool:
+    """Move on the deliveries whose worker died or whose time is up."""
+    with opened.parts.database.transaction() as session:
+        tally = sweep(session, opened.parts.clock(), on_unsent=ledger.release)
+    if tally.total:
+        log.info("mail_swept", **_words(asdict(tally)))
+    return False
+
+
+def expire_records(opened: OpenedDesk) -> bool:
+    """Delete what is kept no longer than it is needed."""
+    with opened.parts.database.transaction() as session:
+        counts = _words(expire(session, opened.parts.clock()))
+    if counts:
+        log.info("records_expired", **counts)
+    return False
+
+
+def _words(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that say something."""
+    return {name: value for name, value in fields.items() if value}
+
+
+WORK: Mapping[str, Callable[..., bool]] = {
+    "papers.collect": collect_papers,
+    "digests.plan_due": plan_due_digests,
+    "digests.plan_first": plan_first_digest,
+    "mail.deliver": deliver_mail,
+    "mail.sweep": sweep_mail,
+    "subscribers.expire": expire_records,
+}
