@@ -15,13 +15,13 @@ MAXIMUM_COUNT = 2**31 - 1  # what an integer column holds on Postgres
 ARXIV_BEGAN = datetime(1991, 8, 14, tzinfo=UTC)
 LEAD = timedelta(days=2)  # clocks and time zones differ; anything later is an error
 
-# Line breaks LaTeX writes out: "\\", "\\[2pt]", "\newline". Only before white space, or "\\alpha" would break.
+# Line breaks written out in LaTeX; "\\\\" only before white space, for "\\\\alpha" is none.
 LATEX_BREAK = re.compile(r"\\\\(?:\[[^\]]{0,20}\])?(?=\s|$)|\\(?:newline|linebreak)(?![A-Za-z])")
 LOOK_ALIKE = re.compile(r"(?<==)(?=\?)|(?<=\?)(?==)")
 PAPER_ID = re.compile(
     r"(?:arxiv:)?([0-9]{4}\.[0-9]{4,5}|[a-z-]{2,12}(?:\.[A-Z]{2})?/[0-9]{7})(?:v[0-9]{1,3})?", re.I
 )
-PLAIN = re.compile(r"[ -~]*")
+PLAIN = re.compile(r"[ -~\n\r\t]*")  # nothing in it to look at letter by letter
 
 
 def clean_line(value: object, length: int) -> str:
@@ -36,7 +36,7 @@ def clean_line(value: object, length: int) -> str:
         return ""
     text = value[: length * 4]  # the rest would be cut anyway; bounds the work on a megabyte of spaces
     if not PLAIN.fullmatch(text):
-        text = "".join(map(_visible, unicodedata.normalize("NFC", text)))
+        text = unicodedata.normalize("NFC", "".join(map(_visible, text)))
     if "\\" in text:
         text = LATEX_BREAK.sub(" ", text)
     text = " ".join(text.split())

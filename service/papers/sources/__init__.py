@@ -35,7 +35,6 @@ class Answer:
     listed_on: date | None = None
     failure: str | None = None
     records: tuple[Any, ...] = ()
-    position: int = 0  # of the first item, in the file it comes from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +115,11 @@ def _open(name: str, settings: Settings) -> Source:
         from service.papers.sources.huggingface import HuggingFaceSource
 
         token = settings.huggingface_token
-        return HuggingFaceSource(settings.huggingface_url, token=token.get_secret_value() if token else None)
+        return HuggingFaceSource(
+            settings.huggingface_url,
+            token=token.get_secret_value() if token else None,
+            contact=_contact(settings),
+        )
     if name == "archive":
         from service.papers.sources.archive import ArchiveSource
 
@@ -131,5 +134,13 @@ def _open(name: str, settings: Settings) -> Source:
     from service.papers.sources.fetching import open_client
 
     return ArxivSource(
-        settings.arxiv_api_url, settings.arxiv_rss_url, settings.arxiv_categories, open_client()
+        settings.arxiv_api_url,
+        settings.arxiv_rss_url,
+        settings.arxiv_categories,
+        open_client(contact=_contact(settings)),
     )
+
+
+def _contact(settings: Settings) -> str | None:
+    """Give an address a source's operator can look at, if ours is reachable at all."""
+    return settings.base_url if settings.base_url.startswith("https://") else None
