@@ -1,0 +1,131 @@
+"""Runs the steps of a tick: sweep, plan, send. Workers do one at a time, ``paperlark run-due`` all of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from service.clock import Clock
+from service.config import Settings
+from service.database import Database
+from service.digests import composing, hold, ledger
+from service.digests.accounting import Accounting, account
+from service.digests.planning import PlanTally, plan_due
+from service.digests.tables import DigestRow
+from service.mail import claiming
+from service.mail.composing import Composer
+from service.mail.courier import Courier
+from service.mail.outbox import BULK, TRANSACTIONAL
+from service.mail.sending import OnRefused, Tally, deliver_waiting
+from service.mail.sweeping import SweepTally, sweep
+from service.mail.tables import DeliveryRow
+from service.progress import Progress, no_progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """What one run did, and the books of every issue date it touched."""
+
+    planned: PlanTally
+    sent: dict[str, Tally] = field(default_factory=dict)  # by queue
+    accounting: dict[date, Accounting] = field(default_factory=dict)
+
+
+def run_due(
+    database: Database,
+    now: datetime,
+    *,
+    settings: Settings,
+    composers: Mapping[str, Composer],
+    courier: Courier,
+    worker: str = "run-due",
+    on_refused: OnRefused | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    progress: Progress = no_progress,
+) -> RunReport:
+    """Plan and send everything due at ``now``, as scheduler and workers would; the clock stands still."""
+    sweep_deliveries(database, now)
+    planned = plan_due(database, now, settings=settings, should_stop=should_stop, progress=progress)
+    sent = {
+        queue: deliver(
+            database,
+            settings=settings,
+            composers=composers,
+            courier=courier,
+            clock=lambda: now,
+            queue=queue,
+            worker=worker,
+            on_refused=on_refused,
+            should_stop=should_stop,
+        )
+        for queue in (TRANSACTIONAL, BULK)
+    }
+    with database.reading() as session:
+        books = {day: account(session, day) for day in _dates_touched(session, now)}
+    return RunReport(planned=planned, sent=sent, accounting=books)
+
+
+def deliver(
+    database: Database,
+    *,
+    settings: Settings,
+    composers: Mapping[str, Composer],
+    courier: Courier,
+    clock: Clock,
+    queue: str,
+    worker: str,
+    on_refused: OnRefused | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Tally:
+    """Send what waits in ``queue``; digests wait on while a hold stands.
+
+    The mark beside the database is raised before and after: a dump taken at any time between is then known
+    for an old one.
+    """
+    if hold.check(database, settings.data_dir, clock()) is not None:
+        composers = {kind: one for kind, one in composers.items() if kind not in composing.KINDS}
+    with database.reading() as session:
+        if not claiming.waits(session, queue=queue, kinds=list(composers), now=clock()):
+            return Tally()
+    _raise_mark(database, settings)
+    try:
+        return deliver_waiting(
+            database,
+            composers=composers,
+            courier=courier,
+            clock=clock,
+            queue=queue,
+            worker=worker,
+            should_stop=should_stop,
+            on_unsent=ledger.release,
+            on_refused=on_refused,
+        )
+    finally:
+        _raise_mark(database, settings)
+
+
+def sweep_deliveries(database: Database, now: datetime) -> SweepTally:
+    """Move on stuck deliveries; papers of digests that will not go out come back."""
+    with database.transaction() as session:
+        return sweep(session, now, on_unsent=ledger.release)
+
+
+def _raise_mark(database: Database, settings: Settings) -> None:
+    with database.transaction() as session:
+        mark = hold.advance(session)
+    hold.write_mark(settings.data_dir, mark)
+
+
+def _dates_touched(session: Session, now: datetime) -> list[date]:
+    """Return the issue dates of which a digest was planned, or a delivery finished, at ``now``."""
+    lately = DigestRow.issue_date.between(now.date() - timedelta(days=9), now.date() + timedelta(days=2))
+    query = (
+        select(DigestRow.issue_date)
+        .join(DeliveryRow, DeliveryRow.digest_id == DigestRow.id, isouter=True)
+        .where(lately, or_(DigestRow.planned_at == now, DeliveryRow.finished_at == now))
+        .distinct()
+        .order_by(DigestRow.issue_date)
+    )
+    return list(session.scalars(query))
