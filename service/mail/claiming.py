@@ -6,9 +6,11 @@ Every function works inside the caller's transaction. A worker goes by its holde
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
-from sqlalchemy import ColumnElement, bindparam, select, update
+from sqlalchemy import Table, Update, bindparam, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.elements import ColumnElement, TextClause
 
 from service.mail.composing import Claimed
 from service.mail.delivery import WAITING, Outcome, Status, Step, sources_of
@@ -34,7 +36,9 @@ def waits(session: Session, *, queue: str, kinds: Collection[str], now: datetime
     return session.scalar(statement) is not None
 
 
-def _claimable(queue: str, kinds: Collection[str], now: datetime) -> tuple[ColumnElement[bool], ...]:
+def _claimable(
+    queue: str, kinds: Collection[str], now: datetime
+) -> tuple[ColumnElement[bool] | TextClause, ...]:
     return (
         IS_WAITING,
         DeliveryRow.queue == queue,
@@ -175,10 +179,10 @@ def record(session: Session, results: Iterable[Result], *, holder: str, now: dat
     )
 
 
-_TABLE = DeliveryRow.__table__
+_TABLE = cast(Table, DeliveryRow.__table__)
 
 
-def _recording(status: Status, holder: str):  # type: ignore[no-untyped-def]  # an Update with many parameters
+def _recording(status: Status, holder: str) -> Update:
     columns = _TABLE.c
     return (
         update(_TABLE)

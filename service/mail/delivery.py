@@ -121,32 +121,33 @@ def step_after(
             return Step(Status.FAILED, refusal_reason(outcome))
         case Verdict.UNREACHABLE:
             return Step(Status.QUEUED, "relay_unreachable", now + RELAY_BACKOFF * (1 + jitter))
-        case Verdict.DEFERRED:
-            next_at = now + retry_wait(attempt, jitter)
-            if attempt >= MAXIMUM_ATTEMPTS:
-                return Step(Status.FAILED, "attempts")
-            if next_at >= min(expires_at, created_at + LONGEST_WAIT):
-                return Step(Status.FAILED, "expired")
-            return Step(Status.DEFERRED, refusal_reason(outcome), next_at)
+    next_at = now + retry_wait(attempt, jitter)
+    if attempt < MAXIMUM_ATTEMPTS and next_at < min(expires_at, created_at + LONGEST_WAIT):
+        return Step(Status.DEFERRED, refusal_reason(outcome), next_at)
+    return Step(Status.FAILED, "attempts" if attempt >= MAXIMUM_ATTEMPTS else "expired")
+
+
+# The second number of an enhanced code (RFC 3463, 3).
+SUBJECT_WORDS = {
+    "1": "recipient",
+    "2": "mailbox",
+    "3": "system",
+    "4": "network",
+    "5": "protocol",
+    "6": "content",
+    "7": "policy",
+}
 
 
 def refusal_reason(outcome: Outcome) -> str:
     """Name the kind of a refusal in a word, from its enhanced code where there is one (RFC 3463)."""
     if outcome.code is None:
         return "connection"
-    subject, _, detail = (outcome.enhanced or "")[2:].partition(".")
-    if not subject:
+    if outcome.enhanced is None:
         return "recipient" if outcome.stage is Stage.RCPT and outcome.code in {550, 551, 553} else "refused"
-    if subject == "2" and detail == "2":
+    if outcome.enhanced.endswith(".2.2"):
         return "mailbox_full"
-    return {
-        "1": "recipient",
-        "2": "mailbox",
-        "3": "system",
-        "4": "network",
-        "5": "protocol",
-        "6": "content",
-    }.get(subject, "policy" if subject == "7" else "refused")
+    return SUBJECT_WORDS.get(outcome.enhanced.split(".")[1], "refused")
 
 
 # Dead beyond doubt: nobody there, moved away, accepts no mail, disabled (docs: enhanced codes and actions).

@@ -104,11 +104,12 @@ def read_signer(path: Path, *, domain: str, selector: str) -> Signer:
         ) from error
     except ValueError as error:
         raise ValueError(f"PAPERLARK_DKIM_KEY_FILE {path}: no private key in PEM form; {make_one}") from error
-    if isinstance(key, RSAPrivateKey):
-        if key.key_size < MINIMUM_RSA_BITS:
-            raise ValueError(f"PAPERLARK_DKIM_KEY_FILE {path}: {key.key_size} bits are too few; {make_one}")
-    elif not isinstance(key, Ed25519PrivateKey):
-        raise ValueError(f"PAPERLARK_DKIM_KEY_FILE {path}: neither RSA nor Ed25519; {make_one}")
+    if isinstance(key, RSAPrivateKey) and key.key_size < MINIMUM_RSA_BITS:
+        raise ValueError(f"PAPERLARK_DKIM_KEY_FILE {path}: {key.key_size} bits are too few; {make_one}")
+    if not isinstance(key, RSAPrivateKey | Ed25519PrivateKey):
+        raise ValueError(  # noqa: TRY004 - the setting is at fault, not the caller's types
+            f"PAPERLARK_DKIM_KEY_FILE {path}: neither RSA nor Ed25519; {make_one}"
+        )
     return Signer(domain, selector, key)
 
 

@@ -17,7 +17,8 @@ LONGEST_LINE = 998  # RFC 5322, 2.1.1
 SUBJECT_CHARACTERS = 250
 _ENCODED_WORD_OCTETS = 75 - len("=?utf-8?b??=")
 _BREAKS_AND_CONTROLS = re.compile(
-    "[\x00-\x20\x7f-\xa0\u061c\u1680\u180e\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb\ud800-\udfff]+"
+    "[\x00-\x20\x7f-\xa0\u061c\u1680\u180e\u2000-\u200b\u200e\u200f"
+    "\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb\ud800-\udfff]+"
 )
 _ADDRESS = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"

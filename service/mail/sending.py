@@ -41,7 +41,7 @@ logger = structlog.get_logger()
 CHUNK = 200
 
 OnRefused = Callable[[Session, int, str], None]
-"""Told, inside the recording transaction, of a subscriber whose address is dead, with the code that says so."""
+"""Told, inside the recording transaction, of a subscriber whose address is dead, and the code saying so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ def deliver_waiting(
     on_refused: OnRefused | None = None,
     jitter: Callable[[], float] = random.random,
 ) -> Tally:
-    """Send the deliveries of ``queue`` that are waiting, until none is left, ``limit`` is reached, or stopped.
+    """Send the waiting deliveries of ``queue`` until none is left, ``limit`` is reached, or told to stop.
 
     ``worker`` names this worker in the rows it holds; each run adds a random part of its own.
     """

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, update
+from sqlalchemy import and_, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.elements import ColumnElement, TextClause
 
 from service.mail.delivery import MAXIMUM_ATTEMPTS, Status
 from service.mail.tables import IS_LEASED, IS_WAITING, DeliveryRow
@@ -31,7 +32,7 @@ class SweepTally:
 
 
 def sweep(session: Session, now: datetime, *, on_unsent: OnUnsent | None = None) -> SweepTally:
-    """Move on what is stuck: lapsed claims back to queued, lapsed sendings to unknown, late ones to failed."""
+    """Move on what is stuck: lapsed claims to queued, lapsed sendings to unknown, late ones to failed."""
     lapsed = and_(IS_LEASED, DeliveryRow.lease_until < now)
     unknown = _move(
         session, [DeliveryRow.status == Status.SENDING, lapsed], Status.UNKNOWN, now, "worker_lost"
@@ -69,7 +70,7 @@ def sweep(session: Session, now: datetime, *, on_unsent: OnUnsent | None = None)
 
 def _move(
     session: Session,
-    conditions: Sequence[ColumnElement[bool]],
+    conditions: Sequence[ColumnElement[bool] | TextClause],
     status: Status,
     now: datetime,
     reason: str,

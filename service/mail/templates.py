@@ -27,7 +27,7 @@ ABSTRACT_SHARES = (1.0, 0.6, 0.35, 0.0)
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
-_SENTENCE_END = re.compile(r"[.!?。！？]['\")\]]*(?:\s|$)")
+_SENTENCE_END = re.compile(r"[.!?\u3002\uff01\uff1f]['\")\]]*(?:\s|$)")
 
 
 class TooLarge(ValueError):
@@ -103,6 +103,7 @@ def _environment() -> Environment:
         "excerpt": excerpt,
         "wrap": wrap,
         "day": day,
+        "short_day": short_day,
         "moment": moment,
         "count": count,
         "byline": byline,
@@ -160,6 +161,11 @@ def wrap(value: str, indent: int = 0) -> str:
 def day(value: date) -> str:
     """Write a date for people: "Friday, 13 February"."""
     return f"{value:%A}, {value.day} {value:%B}"
+
+
+def short_day(value: date) -> str:
+    """Write a date for people, briefly: "13 February"."""
+    return f"{value.day} {value:%B}"
 
 
 def moment(value: datetime) -> str:

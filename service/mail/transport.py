@@ -29,6 +29,7 @@ from service.mail.replies import enhanced_code, harmless
 # Two on fresh connections after one on a connection the relay may have closed silently.
 TRIES = 3
 SERVICE_CLOSING = 421
+DATA_SECONDS = 120  # for the 354 (RFC 5321, 4.5.3.2)
 
 
 class RelayUnavailable(Exception):
@@ -57,7 +58,7 @@ class Limits:
 
     connections: int = 8
     command_seconds: float = 300
-    data_seconds: float = 120  # for the 354
+    data_seconds: float = DATA_SECONDS
     final_reply_seconds: float = 600
     messages_per_connection: int = 500
     age_seconds: float = 600
@@ -324,14 +325,14 @@ def open_relay(
     limits = Limits(
         connections=settings.smtp_connections,
         command_seconds=settings.smtp_timeout_seconds,
-        data_seconds=min(Limits.data_seconds, settings.smtp_timeout_seconds),
+        data_seconds=min(DATA_SECONDS, settings.smtp_timeout_seconds),
         final_reply_seconds=settings.smtp_final_reply_timeout_seconds,
     )
     return SmtpRelay(endpoint, helo_name=settings.helo_name, limits=limits, tls_context=tls_context)
 
 
 def on_the_wire(data: bytes) -> bytes:
-    """Return a message (CRLF lines, ended by one) as DATA wants it: leading dots doubled, a dot at the end."""
+    """Return a message of CRLF lines as DATA wants it: leading dots doubled, a dot at the end."""
     if data.startswith(b".") or b"\r\n." in data:
         data = (b"." + data if data.startswith(b".") else data).replace(b"\r\n.", b"\r\n..")
     return data + b".\r\n"
