@@ -35,8 +35,8 @@ TOTAL = "{http://a9.com/-/spec/opensearch/1.1/}totalResults"
 KNOWN_TAGS = frozenset(
     {
         "id", "title", "updated", "link", "summary", "category", "published", "comment", "primary_category",
-        "author", "journal_ref", "doi", "description", "guid", "pubDate", "announce_type", "rights", "creator",
-        "DOI", "journal_reference",
+        "author", "journal_ref", "doi", "description", "guid", "pubDate", "announce_type", "rights",
+        "creator", "DOI", "journal_reference",
     }
 )  # fmt: skip
 HEADER = re.compile(r"^\s*arXiv:\S+\s+Announce Type:\s*[\w-]+\s*(?:Abstract:\s*)?")
