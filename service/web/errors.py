@@ -1,0 +1,108 @@
+"""How errors are told: a page for people, ``application/problem+json`` (RFC 9457) for programs."""
+
+import traceback
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.web.site import Site
+
+API_PREFIX = "/api/"
+HEADLINES = {
+    400: "That request could not be read",
+    403: "That is not allowed",
+    404: "There is nothing here",
+    405: "That can't be done here",
+    413: "That is too much at once",
+    422: "Something in that request is off",
+    429: "Too many requests",
+    500: "Something broke on our side",
+    503: "Not ready yet",
+}
+SENTENCES = {
+    404: "The page may have moved, or the link was cut in two. Today's papers are on the front page.",
+    405: "The page exists, but not for this kind of request.",
+    422: "Please check what was asked for and try again.",
+    500: "The fault has been written down. Please try again in a minute; nothing you sent was half done.",
+}
+
+log = structlog.get_logger()
+
+
+def problem(status: int, detail: str, *, errors: dict[str, str] | None = None) -> JSONResponse:
+    """Make a problem answer; ``errors`` names each field at fault with what to do about it."""
+    body: dict[str, Any] = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    if errors:
+        body["errors"] = [{"field": name, "message": message} for name, message in errors.items()]
+    return JSONResponse(body, status, media_type="application/problem+json")
+
+
+def error_page(site: Site, path: str, status: int, detail: str | None = None) -> Response:
+    """Make the answer for an error at ``path``: a page, or a problem below ``/api/``."""
+    headline = HEADLINES.get(status, HTTPStatus(status).phrase)
+    sentence = detail or SENTENCES.get(status, "")
+    if path.startswith(API_PREFIX):
+        return problem(status, sentence or headline)
+    return site.page("error.html", status=status, headline=headline, sentence=sentence)
+
+
+def install_handlers(app: FastAPI, site: Site) -> None:
+    """Make the app tell its errors our way."""
+
+    async def on_http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - starlette calls it with nothing else
+        standard = HTTPStatus(error.status_code).phrase
+        detail = error.detail if error.detail != standard else None
+        answer = error_page(site, request.url.path, error.status_code, detail)
+        answer.headers.update(error.headers or {})
+        return answer
+
+    async def on_invalid_request(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
+        path = request.url.path
+        if not path.startswith(API_PREFIX):
+            return error_page(site, path, 404 if request.method in {"GET", "HEAD"} else 422)
+        # The values are left out: they may be somebody's address.
+        fields = {".".join(str(part) for part in e["loc"][1:]) or "body": e["msg"] for e in error.errors()}
+        return problem(422, "Some fields are missing or malformed.", errors=fields)
+
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(RequestValidationError, on_invalid_request)
+
+
+class ErrorPage:
+    """Turns an unforeseen exception into a 500 page, and logs where it arose without any value.
+
+    Messages of database errors hold the parameters, so only the type and the lines of code are logged.
+    """
+
+    def __init__(self, app: ASGIApp, *, site: Site) -> None:
+        """Wrap ``app``."""
+        self.app = app
+        self.site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on; answer 500 if nothing was answered yet."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_and_note)
+        except Exception as error:  # noqa: BLE001 - the last resort, and it is logged
+            frames = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
+            log.error("http.failed", kind=type(error).__name__, frames=frames[-12:])  # noqa: TRY400 - see above
+            if not started:
+                await error_page(self.site, scope["path"], 500)(scope, receive, send)

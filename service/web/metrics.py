@@ -1,0 +1,102 @@
+"""Figures for the operator's monitoring, counted in SQL at the moment they are asked for."""
+
+import hmac
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from service.digests.tables import DigestRow
+from service.mail.tables import DeliveryRow, SuppressionRow
+from service.papers import shelf
+from service.papers.tables import PaperRow
+from service.subscribers.tables import SubscriberRow
+from service.web.client import is_local
+from service.web.dependencies import Reading, SiteDep
+
+router = APIRouter(include_in_schema=False)
+
+WAITING = ("queued", "deferred")
+
+
+@router.get("/metrics")
+def metrics(request: Request, site: SiteDep, session: Reading) -> Response:
+    """Answer in Prometheus' text format, to this machine or to the holder of the operator's token."""
+    if not (is_local(request, site.trusted) or _bears_token(request, site)):
+        raise HTTPException(404)
+    registry = CollectorRegistry()
+    registry.register(Figures(session, site.now()))
+    return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _bears_token(request: Request, site: SiteDep) -> bool:
+    token = site.parts.settings.operator_token
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if token is None or scheme.lower() != "bearer":
+        return False
+    return hmac.compare_digest(given.strip().encode(), token.get_secret_value().encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Counts what the tables hold; addresses and ids stay out."""
+
+    session: Session
+    now: datetime
+
+    def collect(self) -> Iterator[Metric]:
+        """Give every figure."""
+        yield self._deliveries()
+        yield self._queue_age()
+        yield self._grouped(
+            "paperlark_digests", "Digests by outcome and reason", DigestRow.outcome, DigestRow.skip_reason
+        )
+        yield self._grouped("paperlark_subscribers", "Subscribers by status", SubscriberRow.status)
+        yield self._grouped("paperlark_suppressed", "Suppressed addresses by reason", SuppressionRow.reason)
+        yield self._grouped("paperlark_papers", "Papers by source", PaperRow.source)
+        yield self._sources()
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing beforehand: registering would otherwise count everything once for nothing."""
+        return ()
+
+    def _deliveries(self) -> Metric:
+        return self._grouped(
+            "paperlark_deliveries", "Deliveries by kind and status", DeliveryRow.kind, DeliveryRow.status
+        )
+
+    def _queue_age(self) -> Metric:
+        metric = GaugeMetricFamily(
+            "paperlark_queue_age_seconds", "How long the oldest due delivery has waited", labels=["queue"]
+        )
+        oldest = (
+            select(DeliveryRow.queue, func.min(DeliveryRow.next_at))
+            .where(DeliveryRow.status.in_(WAITING), DeliveryRow.next_at <= self.now)
+            .group_by(DeliveryRow.queue)
+        )
+        ages = {queue: (self.now - since).total_seconds() for queue, since in self.session.execute(oldest)}
+        for queue in ("transactional", "bulk"):
+            metric.add_metric([queue], ages.get(queue, 0.0))
+        return metric
+
+    def _grouped(self, name: str, text: str, *columns: Any) -> Metric:
+        metric = GaugeMetricFamily(name, text, labels=[column.key for column in columns])
+        for *labels, count in self.session.execute(select(*columns, func.count()).group_by(*columns)):
+            metric.add_metric([label or "" for label in labels], count)
+        return metric
+
+    def _sources(self) -> Metric:
+        metric = GaugeMetricFamily(
+            "paperlark_source_up", "1 where the source's last run went well", labels=["source", "state"]
+        )
+        for state in shelf.source_states(self.session, self.now):
+            metric.add_metric([state.source, state.state], 1.0 if state.state in {"ok", "quiet"} else 0.0)
+        return metric

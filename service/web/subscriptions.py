@@ -1,0 +1,248 @@
+"""Sign-up, confirmation, preferences, leaving. GET shows a page; only POST acts (trust.md 21, 82)."""
+
+from datetime import datetime, timedelta
+
+from fastapi import APIRouter, Depends, Request
+from sqlalchemy.orm import Session
+from starlette.responses import RedirectResponse, Response
+
+from service.digests.schedule import local_date, next_due_at, open_zone
+from service.subscribers import changing, confirming, leaving, managing
+from service.subscribers.addresses import InvalidAddress, parse_address
+from service.subscribers.fields import Raw
+from service.subscribers.preferences import (
+    InvalidPreferences,
+    Preferences,
+    describe_schedule,
+    read_preferences,
+)
+from service.subscribers.signing_up import sign_up
+from service.web import forms
+from service.web.dependencies import (
+    EvenTime,
+    FormDep,
+    Reading,
+    SiteDep,
+    WritingDep,
+    origin_of,
+    refuse_other_sites,
+)
+from service.web.forms import WORDING
+from service.web.site import Site
+
+router = APIRouter(include_in_schema=False)
+
+STAMP_MESSAGES = {
+    "early": "That was quicker than people type. If it was you, please press Subscribe once more.",
+    "late": "This page had been open for days. Please press Subscribe once more.",
+    "forged": "Please press Subscribe once more.",
+}
+
+
+@router.post("/subscribe", dependencies=[Depends(refuse_other_sites)])
+def subscribe(
+    request: Request, site: SiteDep, _even: EvenTime, form: FormDep, writing: WritingDep
+) -> Response:
+    """Take the form: the same answer for every address, and at most one mail, sent by a worker."""
+    answer = RedirectResponse("/subscribed", 303)
+    if form.get(forms.HONEYPOT):
+        return answer
+    typed = forms.typed_form(form)
+    now = site.now()
+    fill_seconds = site.minimum_fill_seconds
+    stamp = forms.check_stamp(site.parts.keyring, form.get("stamp"), now, minimum_seconds=fill_seconds)
+    address, preferences, errors = _read_sign_up(typed)
+    if errors or stamp != "good" or preferences is None:
+        # Whoever was too quick keeps the stamp: by the next press it is old enough.
+        kept = str(form.get("stamp")) if stamp == "early" else forms.new_stamp(site.parts.keyring, now)
+        message = "" if errors else STAMP_MESSAGES[stamp]
+        view = forms.FormView(values=typed, errors=errors, stamp=kept, message=message)
+        return site.page("subscribe.html", status=422, form=view)
+    origin = origin_of(request, site, form="/subscribe", wording=WORDING)
+    sign_up(
+        writing.session,
+        site.parts.keyring,
+        now,
+        address=address,
+        preferences=preferences,
+        origin=origin,
+    )
+    writing.ring_after("mail.deliver", "transactional")
+    return answer
+
+
+def _read_sign_up(typed: dict[str, Raw]) -> tuple[str, Preferences | None, dict[str, str]]:
+    """Return address, preferences and what is wrong with either, by field."""
+    errors: dict[str, str] = {}
+    address, preferences = "", None
+    try:
+        address = parse_address(str(typed["address"]))
+    except InvalidAddress as error:
+        errors["address"] = str(error)
+    try:
+        preferences = read_preferences(typed)
+    except InvalidPreferences as error:
+        errors |= error.errors
+    return address, preferences, errors
+
+
+@router.get("/subscribe")
+def subscribe_page(site: SiteDep) -> Response:
+    """Show the form by itself."""
+    stamp = forms.new_stamp(site.parts.keyring, site.now())
+    return site.page("subscribe.html", form=forms.blank_form(stamp=stamp))
+
+
+@router.get("/subscribed")
+def subscribed(site: SiteDep) -> Response:
+    """Say what happens next; the same for everybody."""
+    return site.page("subscribed.html", sender=site.parts.settings.sender_address)
+
+
+@router.get("/confirm/{token}")
+def confirm_page(site: SiteDep, session: Reading, token: str) -> Response:
+    """Show what would be confirmed, and the button."""
+    view = confirming.find_pending(session, site.parts.keyring, token, site.now())
+    if view is None:
+        return dead_link(site, "confirm")
+    if view.is_confirmed:
+        return _confirmed(site, view.preferences)
+    return site.page(
+        "confirm.html",
+        token=token,
+        schedule=describe_schedule(view.preferences),
+        interests=[interest.name for interest in view.preferences.interests],
+        mutes=view.preferences.mutes,
+    )
+
+
+@router.post("/confirm/{token}")
+def confirm(request: Request, site: SiteDep, writing: WritingDep, token: str) -> Response:
+    """Start the subscription; the first digest is asked for at once."""
+    now, keyring = site.now(), site.parts.keyring
+    view = confirming.find_pending(writing.session, keyring, token, now)
+    origin = origin_of(request, site, form="/confirm", wording=WORDING)
+    subscriber_id = confirming.confirm(writing.session, keyring, token, now, origin)
+    if subscriber_id is None or view is None:
+        return dead_link(site, "confirm")
+    if not view.is_confirmed:
+        writing.ring_after("digests.plan_first", subscriber_id)
+    return _confirmed(site, view.preferences)
+
+
+def _confirmed(site: Site, preferences: Preferences) -> Response:
+    return site.page(
+        "confirmed.html",
+        schedule=describe_schedule(preferences),
+        zone=preferences.timezone,
+        next_at=next_digest_at(preferences, site.now()),
+    )
+
+
+def next_digest_at(preferences: Preferences, now: datetime) -> datetime | None:
+    """Return when the digest after today's is due: there is one at most for each local date."""
+    zone = open_zone(preferences.timezone)
+    due = next_due_at(zone, preferences.weekdays, preferences.send_hour, now)
+    if due is not None and local_date(zone, due) == local_date(zone, now):
+        return next_due_at(zone, preferences.weekdays, preferences.send_hour, due)
+    return due
+
+
+@router.get("/preferences/{token}")
+def preferences_page(site: SiteDep, session: Reading, token: str) -> Response:
+    """Show what is chosen. No address: digests are forwarded, and with them this link."""
+    return _preferences(site, session, token)
+
+
+@router.post("/preferences/{token}")
+def change_preferences(
+    request: Request, site: SiteDep, form: FormDep, writing: WritingDep, token: str
+) -> Response:
+    """Save the form, pause, resume, or mail a link to one's data; ``do`` says which."""
+    session, now, keyring = writing.session, site.now(), site.parts.keyring
+    origin = origin_of(request, site, form="/preferences", wording=WORDING)
+    found = changing.load(session, keyring, token)
+    if found is None:
+        return dead_link(site, "preferences")
+    match form.get("do"):
+        case "pause":
+            today = local_date(open_zone(found[1].timezone), now)
+            until = today + timedelta(days=_pause_days(form.get("days")))
+            changing.pause(session, keyring, token, until, now=now, origin=origin)
+            return _preferences(site, session, token, saved=f"Paused. Digests go on from {until:%-d %B}.")
+        case "resume":
+            changing.resume(session, keyring, token, now, origin)
+            return _preferences(site, session, token, saved="Resumed.")
+        case "export" | "erase" as action:
+            managing.request_link(
+                session, keyring, now, action=action, origin=origin, subscriber_id=found[0].id
+            )
+            writing.ring_after("mail.deliver", "transactional")
+            return _preferences(site, session, token, saved="A link is on its way to your mailbox.")
+        case _:
+            typed = forms.typed_form(form)
+    try:
+        chosen = read_preferences(typed)
+    except InvalidPreferences as error:
+        view = forms.FormView(values=typed, errors=error.errors)
+        return _preferences(site, session, token, form=view, status=422)
+    changing.change(session, keyring, token, chosen, now=now, origin=origin)
+    return _preferences(site, session, token, saved="Saved. The next digest follows this.")
+
+
+def _preferences(
+    site: Site,
+    session: Session,
+    token: str,
+    *,
+    form: forms.FormView | None = None,
+    saved: str = "",
+    status: int = 200,
+) -> Response:
+    keyring = site.parts.keyring
+    found = changing.load(session, keyring, token)
+    if found is None:
+        return dead_link(site, "preferences")
+    subscriber, present = found
+    paused_until = subscriber.paused_until
+    return site.page(
+        "preferences.html",
+        status=status,
+        token=token,
+        form=form or forms.filled_form(present),
+        saved=saved,
+        schedule=describe_schedule(present),
+        zone=present.timezone,
+        paused_until=paused_until if paused_until and paused_until > site.now() else None,
+        unsubscribe_path=f"/unsubscribe/{leaving.unsubscribe_token(keyring, subscriber)}",
+    )
+
+
+def _pause_days(value: object) -> int:
+    return int(value) if isinstance(value, str) and value in {"7", "14", "30"} else 7
+
+
+@router.get("/unsubscribe/{token}")
+def unsubscribe_page(site: SiteDep, token: str) -> Response:
+    """Show one button; nothing is looked up, so nothing is told."""
+    if not leaving.is_unsubscribe_token(site.parts.keyring, token):
+        return dead_link(site, "unsubscribe")
+    return site.page("unsubscribe.html", token=token)
+
+
+@router.post("/unsubscribe/{token}")
+def unsubscribe(request: Request, site: SiteDep, writing: WritingDep, token: str) -> Response:
+    """Unsubscribe, by the page's button or a mail program's one click (RFC 8058).
+
+    The link alone is the authority: no cookie, origin or body is looked at, so both encodings of the body
+    do, and so does none. It may be pressed again and for ever; the answer is 200 and no redirect.
+    """
+    origin = origin_of(request, site, form="/unsubscribe", wording=WORDING)
+    if not leaving.leave(writing.session, site.parts.keyring, token, site.now(), origin):
+        return dead_link(site, "unsubscribe")
+    return site.page("unsubscribed.html")
+
+
+def dead_link(site: Site, kind: str) -> Response:
+    """Make the page for a link that opens nothing."""
+    return site.page("dead_link.html", status=404, kind=kind)
