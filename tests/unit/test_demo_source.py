@@ -11,6 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.database import Database
+from service.papers import shelf
+from service.papers.collecting import collect
 from service.papers.sources import Parsed, Resumable
 from service.papers.sources.demo import DemoSource, placed_days
 from service.papers.sources.demo_issue import ISSUE
@@ -148,3 +151,20 @@ def test_facts_are_true_and_sentences_our_own(recorded_data: Path) -> None:
         theirs = f"{paper.get('summary') or ''} . {paper.get('ai_summary') or ''}"
         copied = (_runs(entry.summary, 6) & _runs(theirs, 6)) - _runs(title, 6)
         assert not copied, (id_, copied)
+
+
+def test_a_first_collect_shelves_it_and_later_ones_are_quiet(sqlite_database: Database) -> None:
+    (first,) = collect(sqlite_database, [DemoSource()], FRIDAY)
+    count = sum(len(entries) for entries in ISSUE.values())
+    assert (first.outcome, first.new_count) == ("ok", count)
+    assert first.newest_listed_on == date(2026, 2, 12)
+    (later,) = collect(sqlite_database, [DemoSource()], FRIDAY + timedelta(days=4))
+    assert (later.outcome, later.new_count, later.observation_count) == ("quiet", 0, 0)
+    with sqlite_database.reading() as session:
+        days = shelf.list_days(session)
+        assert days == [date(2026, 2, day) for day in (12, 11, 10, 9)]
+        assert sum(len(shelf.papers_of_day(session, day)) for day in days) == count
+        helios = shelf.get_paper(session, "2603.04379")
+        assert helios is not None
+        assert helios.first_seen_at == datetime(2026, 2, 9, 3, 26, tzinfo=UTC)
+        assert helios.upvotes == 136
