@@ -1,23 +1,233 @@
 """The papers to choose from, with their words indexed once for everybody."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Self
+from zlib import crc32
 
+import numpy as np
+import numpy.typing as npt
+
+from service.ranking.text import STOPWORDS, plain, stem
+from service.ranking.tokens import Part, Tokens, TokenStore
 from service.ranking.values import Candidate
 
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# A word in the title says more than one in the abstract; parts with zero are not matched by phrases.
+PART_WEIGHTS = {Part.TITLE: 3.0, Part.KEYWORD: 2.0, Part.SUMMARY: 1.5, Part.ABSTRACT: 1.0}
+SKETCH_SIZE = 256  # numbers that stand for a paper where only likeness within a list is asked
+
+
+class Postings:
+    """Where each number occurs in a run."""
+
+    def __init__(self, run: Ints, size: int) -> None:
+        """Index ``run``, whose entries are below ``size``; negative ones are left out."""
+        self.run = run
+        order = np.argsort(run, kind="stable").astype(np.int32)
+        skipped = int(np.count_nonzero(run < 0))
+        self._order = order[skipped:]
+        self._starts = np.append(0, np.cumsum(np.bincount(run[run >= 0], minlength=size)))
+
+    def of(self, number: int) -> Ints:
+        """Give the places of ``number``, ascending."""
+        return self._order[self._starts[number] : self._starts[number + 1]]
+
+    def phrase(self, numbers: Sequence[int]) -> Ints:
+        """Give the places where ``numbers`` stand side by side."""
+        places = self.of(numbers[0])
+        for step, number in enumerate(numbers[1:], 1):
+            places = places[places < len(self.run) - step]
+            places = places[self.run[places + step] == number]
+        return places
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Corpus:
-    """Candidates and examples, each paper once."""
+    """Candidates in the order of their ids, then the examples they are compared with; each paper once.
 
-    candidates: tuple[Candidate, ...]
-    examples: tuple[Candidate, ...] = ()
+    All places in a list of tokens are of one long run over all papers. ``kept`` holds what others work out
+    from this corpus and want to find again, such as an interest's scores.
+    """
+
+    papers: tuple[Candidate, ...]
+    count: int  # how many of the papers are candidates
+    index: dict[str, int]
+    words: list[str]
+    run: Ints  # word numbers; negative: a part begins
+    paper_at: Ints
+    part_at: npt.NDArray[np.int8]
+    kept: dict[Any, Any] = field(default_factory=dict)
 
     @classmethod
     def build(
-        cls, candidates: Sequence[Candidate], *, examples: Sequence[Candidate] = (), vectors: object = None
+        cls,
+        candidates: Sequence[Candidate],
+        *,
+        examples: Sequence[Candidate] = (),
+        vectors: TokenStore | None = None,
     ) -> Self:
-        """Index ``candidates``; ``examples`` are only compared with. The first of two with one id counts."""
-        kept = {one.id: one for one in reversed(candidates)}
-        return cls(candidates=tuple(kept[id_] for id_ in sorted(kept)), examples=tuple(examples))
+        """Index ``candidates``; ``examples`` are only compared with.
+
+        Of two papers with one id the first counts. ``vectors`` keeps the tokens of papers met before.
+        """
+        store = vectors if vectors is not None else TokenStore()
+        chosen = {one.id: one for one in reversed(candidates)}
+        others = {one.id: one for one in reversed(examples) if one.id not in chosen}
+        papers = tuple(pool[id_] for pool in (chosen, others) for id_ in sorted(pool))
+        run, paper_at = _join([store.tokens(paper) for paper in papers])
+        words, run = _compact(list(store.numbers), run)
+        starts = np.maximum.accumulate(np.where(run < 0, np.arange(len(run)), 0))
+        return cls(
+            papers=papers,
+            count=len(chosen),
+            index={paper.id: place for place, paper in enumerate(papers)},
+            words=words,
+            run=run,
+            paper_at=paper_at,
+            part_at=(-run[starts]).astype(np.int8) if len(run) else np.empty(0, np.int8),
+        )
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The papers that may be chosen, in the order of their ids."""
+        return self.papers[: self.count]
+
+    @cached_property
+    def weight_at(self) -> Floats:
+        """What an occurrence at each place is worth; 0 where phrases don't look, and beyond the candidates."""
+        weights = np.zeros(max(Part) + 1, np.float32)
+        for part, weight in PART_WEIGHTS.items():
+            weights[part] = weight
+        return np.where(self.paper_at < self.count, weights[self.part_at], np.float32(0))
+
+    @cached_property
+    def plain_numbers(self) -> dict[str, int]:
+        """Numbers of the plain forms of words."""
+        return self._plain[0]
+
+    @cached_property
+    def plain_postings(self) -> Postings:
+        """Where plain forms occur, in any part."""
+        return self._plain[1]
+
+    @cached_property
+    def stem_numbers(self) -> dict[str, int]:
+        """Numbers of the stems of words."""
+        return self._stems[0]
+
+    @cached_property
+    def stem_postings(self) -> Postings:
+        """Where stems occur, in the parts that phrases look at."""
+        return self._stems[1]
+
+    @cached_property
+    def _plain(self) -> tuple[dict[str, int], Postings]:
+        numbers, run = _renumber(self.words, self.run, plain)
+        return numbers, Postings(run, len(numbers))
+
+    @cached_property
+    def _stems(self) -> tuple[dict[str, int], Postings]:
+        numbers, run = _renumber(self.words, self.run, stem)
+        weights = [PART_WEIGHTS.get(Part(part), 0) if part else 0 for part in range(max(Part) + 1)]
+        matched = np.array(weights)[self.part_at] > 0
+        return numbers, Postings(np.where(matched | (run < 0), run, np.int32(-1)), len(numbers))
+
+    @cached_property
+    def lengths(self) -> Floats:
+        """Weighted words in each candidate, as a share of the mean."""
+        raw = np.bincount(self.paper_at, self.weight_at * (self.run >= 0), minlength=len(self.papers))
+        lengths = raw[: self.count]
+        return (
+            (lengths / max(float(lengths.mean()), 1.0)).astype(np.float32)
+            if self.count
+            else lengths.astype(np.float32)
+        )
+
+    @cached_property
+    def likeness(self) -> "Likeness":
+        """TF-IDF vectors of all papers."""
+        return Likeness.build(self)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Likeness:
+    """TF-IDF of every paper, rows of length 1, as three columns sorted by paper."""
+
+    paper: Ints
+    term: Ints
+    value: Floats
+    starts: npt.NDArray[np.int64]
+    terms: int
+    sketches: Floats  # (papers, SKETCH_SIZE): rough stand-ins of the rows
+
+    @classmethod
+    def build(cls, corpus: Corpus) -> "Likeness":
+        """Weigh the stems of each paper; rarity is counted among the candidates alone."""
+        stems = corpus.stem_postings.run
+        size = len(corpus.stem_numbers)
+        ignored = np.zeros(size + 1, bool)
+        ignored[[number for word, number in corpus.stem_numbers.items() if _says_little(word)]] = True
+        used = np.flatnonzero((stems >= 0) & ~ignored[stems])
+        weights = np.array([0.0, *(PART_WEIGHTS.get(part, 0.0) for part in Part)], np.float32)
+        key = corpus.paper_at[used].astype(np.int64) * size + stems[used]
+        cells, cell_of = np.unique(key, return_inverse=True)
+        counts = np.bincount(cell_of, weights[corpus.part_at[used]])
+        paper, term = (cells // max(size, 1)).astype(np.int32), (cells % max(size, 1)).astype(np.int32)
+        spread = np.bincount(term[paper < corpus.count], minlength=size)
+        rarity = np.log((1 + corpus.count) / (1 + spread)) + 0.1
+        value = np.log1p(counts) * rarity[term]
+        norms = np.sqrt(np.bincount(paper, value**2, minlength=len(corpus.papers)))
+        value = (value / np.maximum(norms[paper], 1e-9)).astype(np.float32)
+        starts = np.searchsorted(paper, np.arange(len(corpus.papers) + 1))
+        sketches = _sketch(paper, term, value, len(corpus.papers), corpus.stem_numbers)
+        return cls(paper=paper, term=term, value=value, starts=starts, terms=size, sketches=sketches)
+
+    def to(self, place: int) -> Floats:
+        """Give every paper's cosine with the paper at ``place``."""
+        row = slice(self.starts[place], self.starts[place + 1])
+        query = np.zeros(self.terms, np.float32)
+        query[self.term[row]] = self.value[row]
+        products = self.value * query[self.term]
+        return np.bincount(self.paper, products, minlength=len(self.starts) - 1).astype(np.float32)
+
+
+def _join(runs: list[Tokens]) -> tuple[Ints, Ints]:
+    if not runs:
+        return np.empty(0, np.int32), np.empty(0, np.int32)
+    sizes = [len(run) for run in runs]
+    return np.concatenate(runs), np.repeat(np.arange(len(runs), dtype=np.int32), sizes)
+
+
+def _compact(words: list[str], run: Ints) -> tuple[list[str], Ints]:
+    """Keep the words that occur, numbered by the alphabet: results don't depend on what was met before."""
+    present = np.flatnonzero(np.bincount(run[run >= 0], minlength=len(words)))
+    kept = sorted((words[number], number) for number in present.tolist())
+    table = np.zeros(len(words) + 1, np.int32)
+    table[[number for _, number in kept]] = np.arange(len(kept), dtype=np.int32)
+    return [word for word, _ in kept], np.where(run < 0, run, table[np.maximum(run, 0)])
+
+
+def _renumber(words: list[str], run: Ints, form: Any) -> tuple[dict[str, int], Ints]:
+    """Number the forms of words, and write ``run`` in those numbers; marks of parts stay negative."""
+    numbers: dict[str, int] = {}
+    table = np.array([numbers.setdefault(form(word), len(numbers)) for word in words] or [0], np.int32)
+    return numbers, np.where(run < 0, np.int32(-1), table[np.maximum(run, 0)])
+
+
+def _says_little(word: str) -> bool:
+    return word in STOPWORDS or (len(word) < 2 and word.isascii()) or word.isdigit()
+
+
+def _sketch(paper: Ints, term: Ints, value: Floats, count: int, numbers: dict[str, int]) -> Floats:
+    """Fold TF-IDF rows into short ones: each term has one place and one sign, by its letters alone."""
+    codes = np.array([crc32(word.encode()) for word in numbers] or [0], np.int64)[term]
+    cell = paper.astype(np.int64) * SKETCH_SIZE + codes % SKETCH_SIZE
+    signed = np.where(codes // SKETCH_SIZE % 2 == 0, value, -value)
+    sketches = np.bincount(cell, signed, minlength=count * SKETCH_SIZE).reshape(count, SKETCH_SIZE)
+    norms = np.linalg.norm(sketches, axis=1, keepdims=True)
+    return (sketches / np.maximum(norms, 1e-9)).astype(np.float32)
