@@ -75,7 +75,12 @@ class Settings(BaseSettings):
         pydantic.ValidationError: a value is malformed, or unsafe for production.
     """
 
-    model_config = SettingsConfigDict(env_prefix="PAPERLARK_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="PAPERLARK_",
+        env_ignore_empty=True,  # compose files can't leave a variable out, only empty
+        frozen=True,
+        extra="ignore",
+    )
 
     environment: Environment = Field(Environment.DEVELOPMENT, description="development, test or production")
     data_dir: Path = Field(Path("data"), description="Folder for everything Paperlark keeps on disk")
