@@ -21,6 +21,11 @@ def find_by_address(session: Session, address: str) -> SubscriberRow | None:
     ).one_or_none()
 
 
+def id_of(session: Session, address: str) -> int | None:
+    """Return the id of the subscriber of a normalised address, or None."""
+    return session.scalars(select(SubscriberRow.id).where(SubscriberRow.address == address)).one_or_none()
+
+
 def find_by_public_id(session: Session, public_id: int | None, *, lock: bool) -> SubscriberRow | None:
     """Return the subscriber a token names, or None."""
     if public_id is None:

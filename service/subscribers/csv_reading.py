@@ -1,0 +1,115 @@
+"""Reads a list of subscribers from CSV: readable lines as values, the rest by their reasons. Pure.
+
+Columns, in any order, all but the first optional: ``email, timezone, hour, weekdays, topics, mutes, papers``;
+lists within a cell are parted by semicolons. UTF-8 with or without a byte-order mark, any line ends.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import BinaryIO
+
+from service.subscribers.addresses import InvalidAddress, parse_address
+from service.subscribers.preferences import InvalidPreferences, Preferences, read_preferences
+
+COLUMNS = ("email", "timezone", "hour", "weekdays", "topics", "mutes", "papers")
+
+
+class BadHeader(ValueError):
+    """The first line does not name the columns; nothing can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A readable line of the file; ``number`` is its first line, the header being line 1."""
+
+    number: int
+    address: str
+    preferences: Preferences
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A line, or a field of it, that is not taken, with the reason for the operator; it holds no address."""
+
+    number: int
+    kind: str  # unreadable, duplicate, existing or suppressed
+    field: str
+    reason: str
+
+
+def read_csv(file: BinaryIO) -> Iterator[Line | Problem]:
+    """Read the lines in their order; one line may have several problems. Blank lines are passed over.
+
+    Raises:
+        BadHeader: the first line is no header, or names a column there is none of.
+    """
+    # Bytes that are no UTF-8 are carried along, so that they spoil one line and not the file.
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    reader = csv.reader(text)
+    columns = _read_header(reader)
+    seen: dict[str, int] = {}
+    number = reader.line_num + 1
+    while (cells := _next(reader)) is not None:
+        line = cells if isinstance(cells, str) else _read_line(number, cells, columns)
+        if isinstance(line, str):
+            yield Problem(number, "unreadable", "line", line)
+        elif isinstance(line, Line):
+            first = seen.setdefault(line.address, number)
+            yield line if first == number else Problem(number, "duplicate", "email", f"same as line {first}")
+        else:
+            yield from line
+        number = reader.line_num + 1
+
+
+def _read_header(reader: Iterator[list[str]]) -> tuple[str, ...]:
+    header = _next(reader)
+    if not isinstance(header, list):
+        raise BadHeader("the file is empty; its first line names the columns: " + ", ".join(COLUMNS))
+    columns = tuple(cell.strip().lower() for cell in header)
+    if unknown := [name for name in columns if name not in COLUMNS]:
+        raise BadHeader(f"no such column: {', '.join(unknown)[:80]!r}; the columns are {', '.join(COLUMNS)}")
+    if "email" not in columns or len(set(columns)) < len(columns):
+        raise BadHeader("the first line must name the column email, and each column once")
+    return columns
+
+
+def _next(reader: Iterator[list[str]]) -> list[str] | str | None:
+    try:
+        return next(reader, None)
+    except csv.Error as error:
+        return f"not readable as CSV: {error}"
+
+
+def _read_line(number: int, cells: list[str], columns: tuple[str, ...]) -> Line | list[Problem] | str:
+    if not any(cells):
+        return []
+    if len(cells) > len(columns):
+        return f"has {len(cells)} cells for {len(columns)} columns; put cells with commas in quotes"
+    if not all(map(_is_text, cells)):
+        return "is not UTF-8"
+    row = dict(zip(columns, cells, strict=False))
+    problems = []
+    address = ""
+    try:
+        address = parse_address(row.pop("email", ""))
+    except InvalidAddress as error:
+        problems.append(Problem(number, "unreadable", "email", str(error)))
+    preferences = _read_cells(tuple(row.items()))
+    if isinstance(preferences, Preferences):
+        return problems or Line(number, address, preferences)
+    return problems + [Problem(number, "unreadable", field, reason) for field, reason in preferences]
+
+
+@lru_cache(maxsize=4096)  # most lines of a long list choose the same few things
+def _read_cells(cells: tuple[tuple[str, str], ...]) -> Preferences | tuple[tuple[str, str], ...]:
+    try:
+        return read_preferences(dict(cells))
+    except InvalidPreferences as error:
+        return tuple(error.errors.items())
+
+
+def _is_text(cell: str) -> bool:
+    return cell.isascii() or not any("\udc80" <= sign <= "\udcff" for sign in cell)
