@@ -11,6 +11,7 @@ from service.bell import Bell, SilentBell
 from service.clock import Clock, system_clock
 from service.config import Settings, SmtpEndpoint
 from service.database import Database
+from service.digests.composing import DigestComposer
 from service.keys import Keyring
 from service.mail.composing import Composer
 from service.mail.courier import Courier, open_courier
@@ -37,11 +38,9 @@ class Parts:
     @cached_property
     def composers(self) -> Mapping[str, Composer]:
         """Say what each kind of mail says, by kind."""
-        from service.digests.composing import DigestComposer
-
         subscribers = SubscriberComposer(self.links, self.keyring)
         return {
-            "digest": DigestComposer(self.links),
+            "digest": DigestComposer(self.links, self.keyring),
             "confirm": subscribers,
             "already_subscribed": subscribers,
             "manage": subscribers,

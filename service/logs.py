@@ -16,7 +16,17 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]*@")
 _ADDRESS = re.compile(r"[^\s@<>\"'(),:;\[\]]+@[^\s@<>\"'(),:;\[\]]+")
 
 # What these say at INFO is either noise or names mailboxes.
-_QUIET = ("mail.log", "aiosmtplib", "httpx2", "httpcore2", "alembic", "apscheduler", "kombu", "amqp")
+_QUIET = (
+    "mail.log",
+    "aiosmtplib",
+    "httpx2",
+    "httpcore2",
+    "alembic",
+    "apscheduler",
+    "kombu",
+    "amqp",
+    "uvicorn",
+)
 
 
 def redact(line: str) -> str:

@@ -2,15 +2,16 @@
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from celery.apps.worker import Worker
 
 from service.bootstrap import Parts
 from service.config import Settings
+from workers.alive import alive_step
 from workers.app import make_app
 from workers.scheduler import Scheduler
 
@@ -25,12 +26,16 @@ def run_worker(
     concurrency: int,
     pool: str,
     with_parent: bool = False,
+    alive_file: Path | None = None,
 ) -> int:
     """Serve the queues until told to stop; return the exit code."""
+    app = make_app(settings, broker_url)
+    if alive_file is not None:
+        app.steps["consumer"].add(alive_step(alive_file))
     if with_parent:
         threading.Thread(target=_leave_with_parent, name="with-parent", daemon=True).start()
     worker = Worker(
-        app=make_app(settings, broker_url),
+        app=app,
         hostname=f"worker-{os.getpid()}@{os.uname().nodename}",
         queues=list(queues),
         pool_cls=pool,
@@ -46,12 +51,12 @@ def run_worker(
     return int(worker.exitcode or 0)
 
 
-def run_scheduler(parts: Parts) -> None:
-    """Tick until SIGTERM or Ctrl-C."""
+def run_scheduler(parts: Parts, *, alive_file: Path | None = None) -> None:
+    """Tick until SIGTERM or Ctrl-C; each tick touches ``alive_file``."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stop.set())
-    scheduler = Scheduler(parts)
+    scheduler = Scheduler(parts, alive_file=alive_file)
     scheduler.start()
     stop.wait()
     scheduler.stop()
@@ -59,7 +64,7 @@ def run_scheduler(parts: Parts) -> None:
 
 def _leave_with_parent() -> None:
     """Stop in order when standard input ends: our parent holds its other end, and is gone."""
-    while sys.stdin.buffer.read(1):
+    while os.read(0, 1):  # not sys.stdin, whose lock a waiting thread would hold at our exit
         pass
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(PARTING_SECONDS)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -21,8 +22,9 @@ COLLECT_PATIENCE = timedelta(minutes=10)  # a collection rung for may take so lo
 class Scheduler:
     """Ticks in a thread of its own. What is due is decided by those who are rung for, from SQL."""
 
-    def __init__(self, parts: Parts) -> None:
-        """Prepare the ticks; nothing runs before ``start``."""
+    def __init__(self, parts: Parts, *, alive_file: Path | None = None) -> None:
+        """Prepare the ticks; nothing runs before ``start``. Each tick touches ``alive_file``."""
+        self._alive_file = alive_file
         self._parts = parts
         self._next_collect_ring = datetime.min.replace(tzinfo=UTC)
         self._ticker = BackgroundScheduler(
@@ -47,6 +49,8 @@ class Scheduler:
 
     def tick(self) -> None:
         """Ring for everything that may be due this minute."""
+        if self._alive_file is not None:
+            self._alive_file.touch()
         bell = self._parts.bell
         bell.ring("mail.sweep")
         bell.ring("mail.deliver", "transactional")

@@ -8,11 +8,8 @@ from typing import Any
 import structlog
 from celery import Celery
 
-from service.digests import ledger
 from service.digests.planning import plan_due, plan_first
 from service.mail.outbox import BULK
-from service.mail.sending import deliver_waiting
-from service.mail.sweeping import sweep
 from service.papers.collecting import collect
 from service.papers.sources import open_fallback
 from service.subscribers.retention import expire
@@ -58,22 +55,22 @@ def plan_first_digest(opened: OpenedDesk, subscriber_id: int) -> bool:
     """Plan the digest that comes right after confirming, and ring for it."""
     parts = opened.parts
     if plan_first(parts.database, subscriber_id, parts.clock(), settings=parts.settings):
-        parts.bell.ring("mail.deliver", BULK)
+        parts.bell.ring("mail.deliver", TRANSACTIONAL)
     return False
 
 
 def deliver_mail(opened: OpenedDesk, queue: str) -> bool:
     """Send what waits in a mail queue."""
     parts, should_stop = opened.parts, should_stop_after()
-    tally = deliver_waiting(
+    tally = deliver(
         parts.database,
+        settings=parts.settings,
         composers=parts.composers,
         courier=opened.courier(queue),
         clock=parts.clock,
         queue=queue,
         worker=opened.worker,
         should_stop=should_stop,
-        on_unsent=ledger.release,
     )
     if words := _words(asdict(tally)):
         log.info("mail_delivered", queue=queue, **words)
@@ -82,8 +79,7 @@ def deliver_mail(opened: OpenedDesk, queue: str) -> bool:
 
 def sweep_mail(opened: OpenedDesk) -> bool:
     """Move on the deliveries whose worker died or whose time is up."""
-    with opened.parts.database.transaction() as session:
-        tally = sweep(session, opened.parts.clock(), on_unsent=ledger.release)
+    tally = sweep_deliveries(opened.parts.database, opened.parts.clock())
     if tally.total:
         log.info("mail_swept", **_words(asdict(tally)))
     return False

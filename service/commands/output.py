@@ -29,6 +29,7 @@ def print_json(data: Any) -> None:
 def say(line: str) -> None:
     """Print a line for people on standard output."""
     sys.stdout.write(line + "\n")
+    sys.stdout.flush()  # at once, also into a pipe: "serve" says where it is and then stays silent
 
 
 def warn(line: str) -> None:

@@ -19,6 +19,11 @@ PortOption = Annotated[
 HostOption = Annotated[str | None, typer.Option("--host", help="Interface to listen on; else BIND_HOST.")]
 
 
+AliveOption = Annotated[
+    Path | None, typer.Option("--alive-file", help="File to touch while work gets done, for health checks.")
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(serve)
@@ -96,6 +101,7 @@ def worker(
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Tasks at a time.")] = 2,
     pool: Annotated[str, typer.Option(help="prefork, threads or solo.")] = "prefork",
+    alive_file: AliveOption = None,
     with_parent: Annotated[
         bool, typer.Option("--with-parent", hidden=True, help="Stop at the end of standard input.")
     ] = False,
@@ -123,12 +129,18 @@ def worker(
     _log_to_stderr(settings)
     prepare(settings)
     code = run_worker(
-        settings, broker_url, wanted, concurrency=concurrency, pool=pool, with_parent=with_parent
+        settings,
+        broker_url,
+        wanted,
+        concurrency=concurrency,
+        pool=pool,
+        with_parent=with_parent,
+        alive_file=alive_file,
     )
     raise typer.Exit(code)
 
 
-def scheduler() -> None:
+def scheduler(alive_file: AliveOption = None) -> None:
     """Run the scheduler, which rings for work each minute. One is enough; two do no harm."""
     from service.bootstrap import open_parts
     from service.config import Settings
@@ -140,7 +152,7 @@ def scheduler() -> None:
     broker_url = _needs_broker(settings)
     _log_to_stderr(settings)
     prepare(settings)
-    run_scheduler(open_parts(settings, bell=CeleryBell(broker_url)))
+    run_scheduler(open_parts(settings, bell=CeleryBell(broker_url)), alive_file=alive_file)
 
 
 def migrate() -> None:

@@ -48,6 +48,7 @@ class Child:
             self._command,
             env=self._environment,
             stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,  # what it has to say goes to the log, on standard error
             start_new_session=True,  # Ctrl-C in the terminal is for the parent, which stops us in order
         )
 
