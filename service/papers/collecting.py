@@ -242,7 +242,6 @@ def _record(
         # Ignored, but the first sign that a source's contract is changing.
         keys = dict(run.unknown_keys.most_common(KEYS_KEPT))
         log.info("papers.unknown_keys", source=run.source, keys=keys)
-    log.info("papers.collected", **{key: value for key, value in asdict(report).items() if value is not None})
     with database.transaction() as session:
         session.add(
             SourceRunRow(

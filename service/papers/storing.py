@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import JSON, ColumnElement, Integer, Text, and_, case, cast, func, or_, select
+from sqlalchemy import JSON, ColumnElement, Integer, Text, and_, case, cast, delete, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import Insert
@@ -72,17 +72,28 @@ def _batch(papers: dict[str, Paper], by_paper: dict[str, list[Observation]]) -> 
 def store(session: Session, batch: Batch, seen_at: datetime) -> Stored:
     """Merge a batch; ``seen_at`` is when papers without observations were seen."""
     dialect = session.get_bind().dialect.name
-    known = set(session.scalars(select(PAPERS.c.id).where(PAPERS.c.id.in_([p.id for p in batch.papers]))))
-    rows = [_paper_values(paper, batch.observations.get(paper.id, []), seen_at) for paper in batch.papers]
+    known = _known_sources(session, [paper.id for paper in batch.papers])
+    papers = [one for one in batch.papers if one.source != DEMO or known.get(one.id, DEMO) == DEMO]
+    replaced = [one.id for one in papers if one.source != DEMO and known.get(one.id) == DEMO]
+    if replaced:
+        of_demo = and_(OBSERVATIONS.c.source == DEMO, OBSERVATIONS.c.paper_id.in_(replaced))
+        session.execute(delete(OBSERVATIONS).where(of_demo))
+    if not papers:
+        return Stored(papers=0, observations=0)
+    rows = [_paper_values(one, batch.observations.get(one.id, []), seen_at) for one in papers]
     session.execute(_merge_papers(dialect), rows)
-    seen = [_observation_values(one) for some in batch.observations.values() for one in some]
+    seen = [_observation_values(each) for one in papers for each in batch.observations.get(one.id, [])]
     count = 0
     if seen:
-        result = session.execute(
-            _add_observations(dialect), seen, execution_options={"preserve_rowcount": True}
-        )
+        counted = {"preserve_rowcount": True}
+        result = session.execute(_add_observations(dialect), seen, execution_options=counted)
         count = int(result.rowcount)  # type: ignore[attr-defined]
-    return Stored(papers=len(rows) - len(known), observations=count)
+    return Stored(papers=sum(one.id not in known for one in papers), observations=count)
+
+
+def _known_sources(session: Session, ids: Sequence[str]) -> dict[str, str]:
+    query = select(PAPERS.c.id, PAPERS.c.source).where(PAPERS.c.id.in_(ids))
+    return {id_: source for id_, source in session.execute(query)}
 
 
 def _paper_values(paper: Paper, observations: Sequence[Observation], seen_at: datetime) -> dict[str, Any]:

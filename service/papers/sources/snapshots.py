@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,8 +26,12 @@ MAXIMUM_LINE = 4_000_000
 SUFFIXES = (".jsonl", ".jsonl.gz")
 # Most lines begin so: those of papers that are not wanted need not be decoded.
 HEAD = re.compile(rb'\{"paper":\s*\{"id":\s*"([0-9]{4}\.[0-9]{4,5})"')
+SNAPSHOT_HEAD = re.compile(
+    rb'\{"id":\s*"([0-9]{4}\.[0-9]{4,5})",\s*(?:"list_date":[^,]{4,14},\s*)?"at":\s*"([0-9TZ:+.-]+)"'
+)
 COUNTS = frozenset({"upvotes", "numComments", "githubStars"})  # true at an instant that is not known
 KEYWORDS = frozenset({"ai_keywords", "ai_summary", "ai_summary_model"})
+NO_SNAPSHOT = "is not a snapshot with an arXiv id and a time"
 REPOSITORY = frozenset({"githubRepo", "githubRepoAddedBy"})
 
 
@@ -41,6 +44,14 @@ class Snapshot(NamedTuple):
     stars: int | None
     has_keywords: bool
     has_repository: bool
+
+
+class SnapshotLine(NamedTuple):
+    """A line of a known instant, decoded only if its paper is wanted."""
+
+    at: datetime
+    position: int
+    line: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +128,7 @@ def _as_known(record: Record) -> Any:
 
 
 def _read_texts(
-    path: Path, known: Mapping[str, list[Snapshot]], since: datetime | None
+    path: Path, known: Mapping[str, list[SnapshotLine]], since: datetime | None
 ) -> Iterator[Record | Malformed]:
     wanted = {id_ for id_, seen in known.items() if since is None or any(one.at > since for one in seen)}
     for position, line in enumerate(_lines(path)):
@@ -131,26 +142,46 @@ def _read_texts(
             yield Malformed(position=position, reason="is not a paper with an arXiv id")
         if id_ in wanted:
             wanted.discard(id_)
-            yield Record(position, item, tuple(sorted(known[id_], key=attrgetter("at"))), since)
+            snapshots, malformed = _decode_snapshots(known[id_])
+            yield from malformed if since is None else ()
+            yield Record(position, item, snapshots, since)
     for id_ in sorted(wanted):
         yield Malformed(position=-1, reason=f"{id_} has snapshots but no text")
 
 
-def _read_snapshots(path: Path, now: datetime) -> tuple[dict[str, list[Snapshot]], list[Malformed]]:
-    known: dict[str, list[Snapshot]] = {}
+def _read_snapshots(path: Path, now: datetime) -> tuple[dict[str, list[SnapshotLine]], list[Malformed]]:
+    """Give the snapshots up to ``now`` by paper, not yet decoded where that can be put off."""
+    known: dict[str, list[SnapshotLine]] = {}
     malformed: list[Malformed] = []
     instants: dict[str, datetime] = {}  # a recording has one for all its papers
     for position, line in enumerate(_lines(path)):
-        item = _decode(line)
-        id_ = paper_id(item.get("id")) if isinstance(item, Mapping) else None
-        at = _instant(item.get("at"), instants) if id_ else None
+        id_, at = _snapshot_head(line, instants)
         if id_ is None or at is None:
-            malformed.append(
-                Malformed(position=position, reason="is not a snapshot with an arXiv id and a time")
-            )
+            malformed.append(Malformed(position=position, reason=NO_SNAPSHOT))
         elif at <= now:
-            known.setdefault(id_, []).append(_snapshot(item, at))
+            known.setdefault(id_, []).append(SnapshotLine(at, position, line))
     return known, malformed
+
+
+def _snapshot_head(line: bytes, instants: dict[str, datetime]) -> tuple[str | None, datetime | None]:
+    if head := SNAPSHOT_HEAD.match(line):
+        return head[1].decode(), _instant(head[2].decode(), instants)
+    item = _decode(line)
+    if not isinstance(item, Mapping):
+        return None, None
+    return paper_id(item.get("id")), _instant(item.get("at"), instants)
+
+
+def _decode_snapshots(lines: Iterable[SnapshotLine]) -> tuple[tuple[Snapshot, ...], list[Malformed]]:
+    snapshots: list[Snapshot] = []
+    malformed: list[Malformed] = []
+    for at, position, line in sorted(lines):
+        item = _decode(line)
+        if isinstance(item, Mapping):
+            snapshots.append(_snapshot(item, at))
+        else:
+            malformed.append(Malformed(position=position, reason=NO_SNAPSHOT))
+    return tuple(snapshots), malformed
 
 
 def _snapshot(item: Mapping[str, Any], at: datetime) -> Snapshot:
