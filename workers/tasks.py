@@ -9,7 +9,8 @@ import structlog
 from celery import Celery
 
 from service.digests.planning import plan_due, plan_first
-from service.mail.outbox import BULK
+from service.digests.running import deliver, sweep_deliveries
+from service.mail.outbox import BULK, TRANSACTIONAL
 from service.papers.collecting import collect
 from service.papers.sources import open_fallback
 from service.subscribers.retention import expire
@@ -65,6 +66,7 @@ def deliver_mail(opened: OpenedDesk, queue: str) -> bool:
     tally = deliver(
         parts.database,
         settings=parts.settings,
+        keyring=parts.keyring,
         composers=parts.composers,
         courier=opened.courier(queue),
         clock=parts.clock,

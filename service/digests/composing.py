@@ -13,14 +13,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.digests.tables import DigestRow
-from service.keys import Keyring
 from service.mail.composing import Claimed, Refusal
 from service.mail.letters import Card, DigestLetter, Letter
 from service.mail.suppression import suppressed
 from service.papers import shelf
 from service.papers.tables import PaperRow
 from service.ranking.corpus import Corpus
-from service.ranking.selecting import rank
+from service.ranking.muting import muted
 from service.ranking.values import Profile
 from service.subscribers.links import Links
 from service.subscribers.profiles import load_profiles
@@ -37,7 +36,6 @@ class DigestComposer:
     """Composer for the kinds of :data:`KINDS`."""
 
     links: Links
-    keyring: Keyring
 
     def compose(
         self, session: Session, deliveries: Sequence[Claimed], now: datetime
@@ -63,9 +61,8 @@ class DigestComposer:
         }
 
     def _suppressed(self, session: Session, people: Mapping[int, SubscriberRow]) -> set[int]:
-        keys = {
-            key: person.id for person in people.values() for key in self.keyring.address_keys(person.address)
-        }
+        keyring = self.links.keyring
+        keys = {key: person.id for person in people.values() for key in keyring.address_keys(person.address)}
         return {keys[key] for key in suppressed(session, keys)}
 
 
@@ -151,7 +148,10 @@ def has_mutes(profile: Profile) -> bool:
 
 def unmuted(profile: Profile, rows: Sequence[PaperRow]) -> set[str]:
     """Return the ids of the papers that no mute of ``profile`` speaks of, as ranking judges it."""
-    return {paper.id for paper in rank(profile, Corpus.build([shelf.as_candidate(row) for row in rows]), {})}
+    corpus = Corpus.build([shelf.as_candidate(row) for row in rows])
+    mutes = {*profile.mutes, *(mute for interest in profile.interests for mute in interest.mutes)}
+    hidden = muted(corpus, mutes)
+    return {paper.id for paper, is_hidden in zip(corpus.candidates, hidden, strict=True) if not is_hidden}
 
 
 def _card(row: PaperRow, item: Mapping[str, Any], links: Links) -> Card:

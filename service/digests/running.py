@@ -1,4 +1,4 @@
-"""Runs the steps of a tick: sweep, plan, send. Workers do one at a time, ``paperlark run-due`` all of them."""
+"""The steps of a tick: sweep, plan, send. Workers do one at a time, ``paperlark run-due`` all of them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,14 +14,17 @@ from service.digests import composing, hold, ledger
 from service.digests.accounting import Accounting, account
 from service.digests.planning import PlanTally, plan_due
 from service.digests.tables import DigestRow
+from service.keys import Keyring
 from service.mail import claiming
 from service.mail.composing import Composer
 from service.mail.courier import Courier
 from service.mail.outbox import BULK, TRANSACTIONAL
-from service.mail.sending import OnRefused, Tally, deliver_waiting
+from service.mail.sending import Tally, deliver_waiting
 from service.mail.sweeping import SweepTally, sweep
 from service.mail.tables import DeliveryRow
 from service.progress import Progress, no_progress
+from service.subscribers.leaving import stop
+from service.subscribers.status import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +41,10 @@ def run_due(
     now: datetime,
     *,
     settings: Settings,
+    keyring: Keyring,
     composers: Mapping[str, Composer],
     courier: Courier,
     worker: str = "run-due",
-    on_refused: OnRefused | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Progress = no_progress,
 ) -> RunReport:
@@ -52,12 +55,12 @@ def run_due(
         queue: deliver(
             database,
             settings=settings,
+            keyring=keyring,
             composers=composers,
             courier=courier,
             clock=lambda: now,
             queue=queue,
             worker=worker,
-            on_refused=on_refused,
             should_stop=should_stop,
         )
         for queue in (TRANSACTIONAL, BULK)
@@ -71,24 +74,28 @@ def deliver(
     database: Database,
     *,
     settings: Settings,
+    keyring: Keyring,
     composers: Mapping[str, Composer],
     courier: Courier,
     clock: Clock,
     queue: str,
     worker: str,
-    on_refused: OnRefused | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Tally:
     """Send what waits in ``queue``; digests wait on while a hold stands.
 
     The mark beside the database is raised before and after: a dump taken at any time between is then known
-    for an old one.
+    for an old one. Whose mailbox refuses for good is suppressed.
     """
     if hold.check(database, settings.data_dir, clock()) is not None:
         composers = {kind: one for kind, one in composers.items() if kind not in composing.KINDS}
     with database.reading() as session:
         if not claiming.waits(session, queue=queue, kinds=list(composers), now=clock()):
             return Tally()
+
+    def stop_dead(session: Session, subscriber_id: int, _code: str) -> None:
+        stop(session, keyring, subscriber_id, Event.BOUNCE, now=clock(), source="rcpt")
+
     _raise_mark(database, settings)
     try:
         return deliver_waiting(
@@ -100,7 +107,7 @@ def deliver(
             worker=worker,
             should_stop=should_stop,
             on_unsent=ledger.release,
-            on_refused=on_refused,
+            on_refused=stop_dead,
         )
     finally:
         _raise_mark(database, settings)
