@@ -40,7 +40,7 @@ class Parts:
         """Say what each kind of mail says, by kind."""
         subscribers = SubscriberComposer(self.links, self.keyring)
         return {
-            "digest": DigestComposer(self.links, self.keyring),
+            "digest": DigestComposer(self.links),
             "confirm": subscribers,
             "already_subscribed": subscribers,
             "manage": subscribers,
