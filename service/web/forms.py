@@ -13,7 +13,7 @@ from service.keys import Keyring, Purpose
 from service.papers.taxonomy import CATEGORIES
 from service.subscribers.fields import MAXIMUM_PAPERS, WEEKDAYS, Raw
 from service.subscribers.preferences import Preferences, form_values
-from service.subscribers.topics import CATALOGUE, Topic
+from service.subscribers.topics import CATALOGUE, Topic, topic_by_slug
 
 WORDING = "web-2026-11"  # raise it whenever the words of templates/web/_form.html about what arrives change
 HONEYPOT = "nickname_note"  # people never see this field; programs that fill in everything do
@@ -27,9 +27,8 @@ StampState = Literal["good", "early", "late", "forged"]
 
 # Shown without opening anything; the rest of the catalogue stands in groups below.
 FIRST_TOPICS = (
-    "llm-reasoning", "llm-agents", "retrieval-rag", "alignment-rlhf", "vision-language-models",
-    "image-generation", "video-generation", "reinforcement-learning", "robot-learning",
-    "efficient-inference", "interpretability", "safety-jailbreaks",
+    "llm-reasoning", "llm-agents", "retrieval-rag", "interpretability", "vision-language-models",
+    "image-generation", "video-generation", "reinforcement-learning",
 )  # fmt: skip
 
 
@@ -103,7 +102,8 @@ def check_stamp(keyring: Keyring, stamp: Any, now: datetime, *, minimum_seconds:
 def choices() -> dict[str, Any]:
     """Return what the forms offer, for the templates."""
     return {
-        "first_topics": tuple(topic for topic in CATALOGUE if topic.slug in FIRST_TOPICS),
+        "first_topics": tuple(topic for topic in map(topic_by_slug, FIRST_TOPICS) if topic),
+        "topic_count": len(CATALOGUE),
         "first_slugs": FIRST_TOPICS,
         "topic_groups": topic_groups(),
         "zone_groups": zone_groups(),
