@@ -1,0 +1,119 @@
+"""Signatures, judged by an independent verifier (trust 23, 32)."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dkim as dkimpy
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.keys import Keyring
+from service.mail.dkim import SIGNED_FIELDS, Signer, read_signer, relaxed_body
+from service.mail.message import Press
+from tests.unit.mail.letter_samples import a_digest, a_sender
+
+AT = datetime(2026, 2, 13, 8, tzinfo=UTC)
+KEYS = {
+    "rsa": rsa.generate_private_key(public_exponent=65537, key_size=2048),
+    "ed25519": ed25519.Ed25519PrivateKey.generate(),
+}
+KEYRING = Keyring(["a-secret-for-tests-only-0123456789-abcdef"])
+
+
+def signed(signer: Signer) -> bytes:
+    return Press(a_sender(signers=(signer,)), KEYRING).make(a_digest(), nonce=7, at=AT).data
+
+
+def verifies(data: bytes, signer: Signer) -> bool:
+    def record(name: bytes, timeout: int = 5) -> bytes:
+        assert name.decode().rstrip(".") == signer.record_name
+        return signer.record.encode()
+
+    return dkimpy.verify(data, dnsfunc=record)
+
+
+@pytest.fixture(params=sorted(KEYS))
+def signer(request: pytest.FixtureRequest) -> Signer:
+    return Signer("news.example.org", "lark1", KEYS[request.param])
+
+
+def test_trust_23_a_digest_is_signed_so_that_another_verifier_agrees(signer: Signer) -> None:
+    data = signed(signer)
+    assert verifies(data, signer)
+    assert f"a={signer.algorithm};".encode() in data
+
+
+def test_two_keys_at_once_give_two_good_signatures() -> None:
+    signers = tuple(Signer("news.example.org", f"lark-{name}", key) for name, key in KEYS.items())
+    records = {signer.record_name: signer.record.encode() for signer in signers}
+    data = Press(a_sender(signers=signers), KEYRING).make(a_digest(), nonce=7, at=AT).data
+    judge = dkimpy.DKIM(data)
+    for index in range(2):
+        assert judge.verify(idx=index, dnsfunc=lambda name, timeout=5: records[name.decode().rstrip(".")])
+
+
+@pytest.mark.parametrize("field", SIGNED_FIELDS)
+def test_trust_23_and_32_no_listed_field_can_be_added_on_the_way(signer: Signer, field: str) -> None:
+    data = signed(signer)
+    assert not verifies(f"{field}: added\r\n".encode() + data, signer)
+
+
+@pytest.mark.parametrize("field", ["list-unsubscribe", "list-unsubscribe-post", "feedback-id", "from"])
+def test_trust_23_the_fields_that_matter_stand_in_h_once_more_than_they_occur(field: str) -> None:
+    data = signed(Signer("news.example.org", "lark1", KEYS["ed25519"]))
+    names = data.split(b" h=")[1].split(b";")[0].replace(b"\r\n", b"").replace(b" ", b"").split(b":")
+    assert names.count(field.encode()) == 2
+
+
+def test_a_changed_body_no_longer_verifies(signer: Signer) -> None:
+    assert not verifies(signed(signer).replace(b"notes", b"votes"), signer)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(st.sampled_from("ab. \t"), max_size=12), max_size=12))
+def test_any_body_of_blanks_and_empty_lines_is_signed_as_it_is_read(lines: list[str]) -> None:
+    signer = Signer("news.example.org", "lark1", KEYS["ed25519"])
+    fields = [b"From: a@news.example.org\r\n", b"Subject:  many   blanks \t here\r\n\tand folds\r\n"]
+    body = "".join(line + "\r\n" for line in lines).encode()
+    data = signer.signature(fields, body, AT) + b"".join(fields) + b"\r\n" + body
+    assert verifies(data, signer)
+
+
+def test_an_empty_body_is_empty_in_relaxed_form() -> None:
+    assert relaxed_body(b"\r\n\r\n") == b""
+
+
+def pem(key: object, password: bytes | None = None) -> bytes:
+    encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+
+@pytest.mark.parametrize("kind", sorted(KEYS))
+def test_a_key_file_gives_its_signer(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "key.pem"
+    path.write_bytes(pem(KEYS[kind]))
+    signer = read_signer(path, domain="news.example.org", selector="lark1")
+    assert verifies(signed(signer), signer)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file"),
+        (b"not a key", "no private key in PEM form"),
+        (pem(KEYS["rsa"], b"locked"), "encrypted"),
+        (pem(ec.generate_private_key(ec.SECP256R1())), "neither RSA nor Ed25519"),
+    ],
+)
+def test_an_unusable_key_file_is_named_with_what_to_do(
+    tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    path = tmp_path / "key.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=words) as raised:
+        read_signer(path, domain="example.org", selector="s")
+    assert "PAPERLARK_DKIM_KEY_FILE" in str(raised.value)
