@@ -50,7 +50,7 @@ def draft_digests(session: Session, shelves: Shelves, chunk: Sequence[Due]) -> l
         ready = [due for due in ready if shelves.has_news_since(session, due.last_digest_at)]
     if not ready:
         return []
-    profiles = _load_profiles(session, ready, shelves.now)
+    profiles = load_full_profiles(session, [due.subscriber_id for due in ready], shelves.now)
     drafts = []
     for days in sorted({window_days(shelves.now, due.last_digest_at) for due in ready}):
         people = [
@@ -58,7 +58,7 @@ def draft_digests(session: Session, shelves: Shelves, chunk: Sequence[Due]) -> l
             for due in ready
             if due.subscriber_id in profiles and window_days(shelves.now, due.last_digest_at) == days
         ]
-        drafts += _choose(session, shelves, days, people, profiles)
+        drafts += choose(session, shelves, days, people, profiles)
     return drafts
 
 
@@ -86,15 +86,16 @@ def _without_early(session: Session, now: datetime, chunk: Sequence[Due]) -> lis
     ]
 
 
-def _load_profiles(session: Session, ready: Sequence[Due], now: datetime) -> dict[int, Profile]:
-    ids = [due.subscriber_id for due in ready]
+def load_full_profiles(session: Session, ids: Sequence[int], now: datetime) -> dict[int, Profile]:
+    """Return the profiles of subscribers with what each has been given lately."""
     seen = ledger.load_seen(session, ids, since=now - timedelta(days=LONGEST_DAYS))
     return {id_: replace(profile, seen=seen[id_]) for id_, profile in load_profiles(session, ids).items()}
 
 
-def _choose(
+def choose(
     session: Session, shelves: Shelves, days: int, people: Sequence[Due], profiles: dict[int, Profile]
 ) -> list[Draft]:
+    """Choose the papers of ``people``, whose window is ``days`` long, in one go."""
     mine = [profiles[due.subscriber_id] for due in people]
     window = shelves.window(session, days, {id_ for profile in mine for id_ in _named_papers(profile)})
     selections = select(

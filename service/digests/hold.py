@@ -21,6 +21,8 @@ from sqlalchemy.orm import Session
 from service.database import Database
 from service.digests.storing import insert_planner
 from service.digests.tables import HoldRow, PlannerRow
+from service.mail.delivery import CANCELLABLE, Status
+from service.mail.tables import DeliveryRow
 
 MARK_FILE = "planned.json"
 RESTORED = (
@@ -103,6 +105,18 @@ def check(database: Database, data_dir: Path, now: datetime) -> Hold | None:
         place(session, now, kind=Kind.RESTORE, reason=RESTORED)
     log.error("restore_detected", hint=RESTORED)
     return Hold(kind=Kind.RESTORE, since=now, reason=RESTORED)
+
+
+def cancel_waiting_digests(session: Session, now: datetime) -> int:
+    """Cancel every digest that waits; return how many. Their papers stay in the ledger: they may be out."""
+    statement = (
+        update(DeliveryRow)
+        .where(DeliveryRow.kind == "digest", DeliveryRow.status.in_(CANCELLABLE))
+        .values(status=Status.CANCELLED, reason="held", finished_at=now, claimed_by=None, lease_until=None)
+        .returning(DeliveryRow.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(session.scalars(statement).all())
 
 
 def planner(session: Session) -> PlannerRow:

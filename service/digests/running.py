@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from service.clock import Clock
 from service.config import Settings
 from service.database import Database
-from service.digests import composing, hold, ledger
+from service.digests import composing, hold, ledger, skipping
 from service.digests.accounting import Accounting, account
 from service.digests.planning import PlanTally, plan_due
 from service.digests.tables import DigestRow
@@ -136,3 +136,21 @@ def _dates_touched(session: Session, now: datetime) -> list[date]:
         .order_by(DigestRow.issue_date)
     )
     return list(session.scalars(query))
+
+
+def release(database: Database, now: datetime, *, settings: Settings, is_catch_up: bool) -> tuple[int, int]:
+    """Release the hold; return how many digests were marked done and how many deliveries cancelled.
+
+    With ``is_catch_up`` what is still within its time goes out with the next tick. Without it, as after a
+    restore, every digest that was due until now is marked done and every one that waits is cancelled: it may
+    have been sent already.
+    """
+    marked = cancelled = 0
+    if not is_catch_up:
+        marked = skipping.mark_done(database, now)
+    with database.transaction() as session:
+        if not is_catch_up:
+            cancelled = hold.cancel_waiting_digests(session, now)
+        mark = hold.lift(session, settings.data_dir, now)
+    hold.write_mark(settings.data_dir, mark)
+    return marked, cancelled

@@ -1,0 +1,86 @@
+"""Shows the digest somebody would get at an instant. Reads only: nothing is planned, sent or remembered."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service.digests.choosing import Draft, choose, load_full_profiles
+from service.digests.composing import compose_letter
+from service.digests.due import Due
+from service.digests.freezing import freeze_selection
+from service.digests.schedule import local_date, open_zone
+from service.digests.tables import DigestRow
+from service.digests.window import Shelves, window_days
+from service.mail.letters import DigestLetter
+from service.papers import shelf
+from service.ranking.values import Profile
+from service.subscribers.links import Links
+from service.subscribers.tables import SubscriberRow
+
+STRANGER_ADDRESS = "reader@example.org"
+
+
+def preview_subscriber(
+    session: Session, address: str, now: datetime, *, links: Links, patience: timedelta
+) -> DigestLetter | None:
+    """Return the digest the subscriber with this normalised address would get; None if it would be empty.
+
+    Raises:
+        LookupError: nobody has this address.
+    """
+    person = session.scalars(select(SubscriberRow).where(SubscriberRow.address == address)).first()
+    if person is None:
+        raise LookupError("nobody has subscribed with this address")
+    profile = load_full_profiles(session, [person.id], now)[person.id]
+    return _preview(session, person, profile, now, links=links, patience=patience)
+
+
+def preview_profile(
+    session: Session, profile: Profile, now: datetime, *, count: int, links: Links, patience: timedelta
+) -> DigestLetter | None:
+    """Return the digest of ``count`` papers that a stranger with this profile would get, in UTC."""
+    stranger = SubscriberRow(
+        id=0, public_id=0, address=STRANGER_ADDRESS, timezone="UTC", paper_count=count, token_version=0
+    )
+    return _preview(session, stranger, profile, now, links=links, patience=patience)
+
+
+def _preview(
+    session: Session,
+    person: SubscriberRow,
+    profile: Profile,
+    now: datetime,
+    *,
+    links: Links,
+    patience: timedelta,
+) -> DigestLetter | None:
+    due = Due(
+        subscriber_id=person.id,
+        issue_date=local_date(open_zone(person.timezone), now),
+        due_at=now,
+        cutoff_at=now,
+        paper_count=person.paper_count,
+        confirmed_at=person.confirmed_at,
+        last_digest_at=person.last_digest_at,
+        is_first=True,  # an empty one is to be nothing, not a record
+    )
+    shelves = Shelves(now, patience=patience)
+    days = window_days(now, person.last_digest_at)
+    drafts = choose(session, shelves, days, [due], {person.id: profile})
+    return _letter(session, person, profile, drafts[0], links) if drafts else None
+
+
+def _letter(
+    session: Session, person: SubscriberRow, profile: Profile, draft: Draft, links: Links
+) -> DigestLetter:
+    digest = DigestRow(issue_date=draft.due.issue_date, is_first=False)
+    return compose_letter(
+        person,
+        digest,
+        freeze_selection(draft),
+        papers=shelf.papers_by_id(session, draft.papers),
+        interests=[interest.name for interest in profile.interests],
+        notice=draft.notice,
+        links=links,
+    )
