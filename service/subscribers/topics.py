@@ -51,7 +51,7 @@ CATALOGUE: tuple[Topic, ...] = (
             "pretraining-scaling",
             "Pretraining and scaling",
             "Training large models from scratch: data, tokenisers, scaling laws.",
-            "pretraining data, pre-training data, scaling law, data curation, data mixture, tokenizer, "
+            "pretraining data, pre-training data, scaling law, data curation, data mixture, byte-level, "
             "pretraining corpus, compute-optimal, continual pre-training, mid-training",
             "",
         ),
@@ -282,8 +282,8 @@ CATALOGUE: tuple[Topic, ...] = (
             "speech",
             "Speech recognition and synthesis",
             "Hearing, speaking and talking machines.",
-            "speech recognition, asr, text-to-speech, tts, speech synthesis, spoken dialogue, voice "
-            "cloning, speech language model, speech translation, speaker recognition",
+            "speech recognition, text-to-speech, speech synthesis, speech understanding, spoken dialogue, "
+            "voice cloning, speech language model, speech translation, speaker recognition",
             "eess.AS",
         ),
         (
@@ -333,8 +333,8 @@ CATALOGUE: tuple[Topic, ...] = (
             "optimization-training",
             "Optimisers and training dynamics",
             "How networks are trained, and why training works or fails.",
-            "optimizer, adamw, muon, learning rate, training dynamics, training stability, loss landscape, "
-            "gradient descent, stochastic gradient, weight decay",
+            "adam optimizer, adamw, muon, learning rate, training dynamics, training stability, loss "
+            "landscape, gradient descent, stochastic gradient, weight decay",
             "",
         ),
         (
@@ -436,8 +436,8 @@ CATALOGUE: tuple[Topic, ...] = (
             "society-bias",
             "AI, people and society",
             "Fairness, law, education, work and how people use machines.",
-            "fairness, social bias, gender bias, stereotype, human-ai collaboration, human-ai interaction, "
-            "education, cultural bias, political bias, ai governance",
+            "algorithmic fairness, social bias, gender bias, stereotype, human-ai collaboration, human-ai "
+            "interaction, education, cultural bias, political bias, ai governance",
             "cs.CY cs.HC",
         ),
     ),
@@ -455,8 +455,8 @@ CATALOGUE: tuple[Topic, ...] = (
             "medicine",
             "Medicine and medical imaging",
             "Clinical text, scans, diagnosis and care.",
-            "medical imaging, clinical, electronic health record, radiology, medical reasoning, pathology, "
-            "medical image segmentation, diagnosis, healthcare, biomedical",
+            "medical imaging, clinical, electronic health record, radiology, medical reasoning, "
+            "histopathology, medical image segmentation, medical diagnosis, healthcare, biomedical",
             "physics.med-ph eess.IV",
         ),
         (
@@ -471,8 +471,8 @@ CATALOGUE: tuple[Topic, ...] = (
             "neuroscience",
             "Neuroscience and cognition",
             "Brains, and what models have in common with them.",
-            "neuroscience, brain, eeg, fmri, brain-computer interface, cognitive science, neural decoding, "
-            "spiking neural network, human cognition",
+            "neuroscience, brain activity, eeg, fmri, brain-computer interface, cognitive science, neural "
+            "decoding, spiking neural network, human cognition",
             "q-bio.NC",
         ),
         (
@@ -514,8 +514,8 @@ CATALOGUE: tuple[Topic, ...] = (
             "particle-gravity",
             "Particles, fields and gravity",
             "High-energy physics, from the collider to the string.",
-            "particle physics, high energy physics, standard model, collider, quantum field theory, string "
-            "theory, general relativity, neutrino",
+            "particle physics, high energy physics, higgs, collider, quantum field theory, string theory, "
+            "general relativity, neutrino",
             "hep-ex hep-lat hep-ph hep-th gr-qc nucl-ex nucl-th",
         ),
         (
@@ -555,8 +555,8 @@ CATALOGUE: tuple[Topic, ...] = (
             "economics-finance",
             "Economics and finance",
             "Markets, incentives, games and money.",
-            "economics, finance, financial, stock market, game theory, mechanism design, auction, "
-            "portfolio, trading",
+            "economics, finance, financial, stock market, game theory, mechanism design, auction, portfolio "
+            "optimization, algorithmic trading",
             "econ.EM econ.GN econ.TH q-fin.CP q-fin.PM q-fin.ST q-fin.TR cs.GT",
         ),
     ),
