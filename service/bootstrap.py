@@ -6,18 +6,21 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from service.bell import Bell, SilentBell
 from service.clock import Clock, system_clock
 from service.config import Settings, SmtpEndpoint
 from service.database import Database
-from service.digests.composing import DigestComposer
 from service.keys import Keyring
-from service.mail.composing import Composer
-from service.mail.courier import Courier, open_courier
-from service.papers.sources import Source, open_sources
-from service.subscribers.composing import SubscriberComposer
-from service.subscribers.links import Links
+from service.migrations import prepare
+
+# What only some need is imported when asked for: pages answer half a second sooner without the mail.
+if TYPE_CHECKING:
+    from service.mail.composing import Composer
+    from service.mail.courier import Courier
+    from service.papers.sources import Source
+    from service.subscribers.links import Links
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,26 +34,30 @@ class Parts:
     bell: Bell
 
     @cached_property
-    def links(self) -> Links:
+    def links(self) -> "Links":
         """Builds the URLs that stand in mails."""
+        from service.subscribers.links import Links
+
         return Links(self.settings.base_url, self.keyring)
 
     @cached_property
-    def composers(self) -> Mapping[str, Composer]:
-        """Say what each kind of mail says, by kind."""
-        subscribers = SubscriberComposer(self.links, self.keyring)
+    def composers(self) -> "Mapping[str, Composer]":
+        """Who says what the mails of each kind say."""
+        from service.digests import composing as digests
+        from service.subscribers import composing as subscribers
+
         return {
-            "digest": DigestComposer(self.links),
-            "confirm": subscribers,
-            "already_subscribed": subscribers,
-            "manage": subscribers,
+            **dict.fromkeys(digests.KINDS, digests.DigestComposer(self.links)),
+            **dict.fromkeys(subscribers.KINDS, subscribers.SubscriberComposer(self.links, self.keyring)),
         }
 
-    def open_sources(self) -> list[Source]:
+    def open_sources(self) -> "list[Source]":
         """Open the sources of papers anew: each run starts with fresh connections."""
+        from service.papers.sources import open_sources
+
         return open_sources(self.settings)
 
-    def open_courier(self, endpoint: SmtpEndpoint | None = None) -> Courier:
+    def open_courier(self, endpoint: SmtpEndpoint | None = None) -> "Courier":
         """Make a courier, for one event loop at a time.
 
         ``endpoint`` is where mail goes when the settings name no relay.
@@ -58,6 +65,8 @@ class Parts:
         Raises:
             ValueError: no relay is known, or the DKIM key can't be used.
         """
+        from service.mail.courier import open_courier
+
         return open_courier(self.settings, self.keyring, endpoint=endpoint)
 
 
@@ -66,10 +75,14 @@ def open_parts(
 ) -> Parts:
     """Open the parts for ``settings``, by default those of the environment.
 
+    A database of our own (SQLite) is made and brought up to date.
+
     Raises:
         pydantic.ValidationError: the settings are malformed or unsafe.
+        SchemaOutOfDate: Postgres needs ``paperlark migrate``.
     """
     settings = settings or Settings()
+    prepare(settings)
     return Parts(
         settings=settings,
         database=Database(settings.sqlalchemy_url),

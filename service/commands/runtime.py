@@ -1,5 +1,6 @@
 """Commands that run the system: everything at once, or one kind of process each."""
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,6 +54,7 @@ def serve(
     from service.embedded.broker import BrokerFailed
     from service.embedded.lock import AlreadyRunning, only_one
 
+    gc.disable()  # until everything is loaded (service/embedded/serving.py)
     settings = _settings_for_serving(port, host, data_dir)
     try:
         with only_one(settings.data_dir), _listen(settings) as web_socket:

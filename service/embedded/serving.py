@@ -1,6 +1,7 @@
 """``paperlark serve``: starts every part in order, looks after them, and stops them within seconds."""
 
 import asyncio
+import gc
 import signal
 import socket
 import sys
@@ -93,7 +94,6 @@ def serve(settings: Settings, web_socket: socket.socket, *, say: Callable[[str],
             _start_worker_thread(relayed, stack)
         else:
             worker = _worker_child(relayed, broker_url)
-            worker.start()
             stack.callback(worker.kill)
         bell = CeleryBell(broker_url)
         stack.callback(bell.close)
@@ -151,6 +151,8 @@ def _run_loop(
     parts = open_parts(settings, bell=bell)
     store = MailboxStore(settings.data_dir / "mailbox")
     app = create_app(parts, mailbox=store if sockets.mailbox else None)
+    gc.freeze()
+    gc.enable()  # off since the command began: collecting while modules load finds nothing
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -159,7 +161,13 @@ def _run_loop(
         proxy_headers=False,  # the application believes the proxies in its settings, no others
         timeout_graceful_shutdown=PAGES_SECONDS,
     )
-    web = _WebServer(config, lambda: say(settings.base_url))
+
+    def when_ready() -> None:
+        say(settings.base_url)
+        if tree.worker is not None:
+            tree.worker.start()  # only now, for it takes a processor for a second or two to get ready
+
+    web = _WebServer(config, when_ready)
     scheduler = Scheduler(parts)
     # Uvicorn raises the signal again when it is done; what is left to stop is ours to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
