@@ -1,5 +1,6 @@
 """The engine and the one way to a transaction. Tables live with their noun, on the metadata kept here."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -100,13 +101,24 @@ class Database:
 def make_engine(url: str) -> Engine:
     """Make an engine with the settings each database needs to be correct under concurrency."""
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=15)
+        return create_engine(
+            url, pool_pre_ping=True, pool_size=5, max_overflow=15, json_serializer=_write_json
+        )
     engine = create_engine(
-        url, connect_args={"timeout": SQLITE_BUSY_MILLISECONDS / 1000, "check_same_thread": False}
+        url,
+        connect_args={"timeout": SQLITE_BUSY_MILLISECONDS / 1000, "check_same_thread": False},
+        json_serializer=_write_json,
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _write_json(value: Any) -> str:
+    # Most of what is kept as JSON is an empty list or map, and bulk inserts write a great many of them.
+    if value in ([], {}):
+        return "[]" if isinstance(value, list) else "{}"
+    return json.dumps(value)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
