@@ -201,6 +201,8 @@ def _count_lines(file: BinaryIO) -> int | None:
 
 def _say_report(report: dict[str, Any]) -> None:
     for problem in report["problems"]:
+        if problem["kind"] == "existing":
+            continue  # a list imported again is mostly that; --json names them
         warn(f"line {problem['line']}: {problem['field']}: {problem['reason']}")
     say(
         f"{report['imported']} of {report['lines']} imported; {report['refused']} unreadable,"

@@ -8,7 +8,6 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import BinaryIO
 
 from service.subscribers.addresses import InvalidAddress, parse_address
@@ -97,18 +96,14 @@ def _read_line(number: int, cells: list[str], columns: tuple[str, ...]) -> Line 
         address = parse_address(row.pop("email", ""))
     except InvalidAddress as error:
         problems.append(Problem(number, "unreadable", "email", str(error)))
-    preferences = _read_cells(tuple(row.items()))
-    if isinstance(preferences, Preferences):
-        return problems or Line(number, address, preferences)
-    return problems + [Problem(number, "unreadable", field, reason) for field, reason in preferences]
-
-
-@lru_cache(maxsize=4096)  # most lines of a long list choose the same few things
-def _read_cells(cells: tuple[tuple[str, str], ...]) -> Preferences | tuple[tuple[str, str], ...]:
     try:
-        return read_preferences(dict(cells))
+        preferences = read_preferences(row)
     except InvalidPreferences as error:
-        return tuple(error.errors.items())
+        problems += [Problem(number, "unreadable", field, reason) for field, reason in error.errors.items()]
+    else:
+        if not problems:
+            return Line(number, address, preferences)
+    return problems
 
 
 def _is_text(cell: str) -> bool:

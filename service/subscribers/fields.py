@@ -39,6 +39,8 @@ class FieldError(ValueError):
 
 def clean_text(text: str) -> str:
     """Return ``text`` in NFC on one line: runs of blanks become one, hidden and control signs go."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     spaced = "".join(
         sign if unicodedata.category(sign)[0] != "C" else " " if sign in "\t\n\r\v\f\x85" else ""
         for sign in text

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from service.papers.taxonomy import CATEGORIES, fold_category
@@ -78,24 +79,26 @@ def read_preferences(form: Mapping[str, Raw]) -> Preferences:
         if raw is None or raw in ("", [], ()) or (isinstance(raw, str) and not raw.strip()):
             return default
         try:
-            return reader(raw)
+            return _read_text(reader, raw) if isinstance(raw, str) else reader(raw)
         except FieldError as error:
             errors[field] = str(error)
             return default
 
-    interests: list[InterestDraft] = []
-    interests += read("topics", _read_topics, [])
-    interests += read("words", _read_words, [])
-    interests += read("categories", _read_categories, [])
-    interests += read("authors", _read_authors, [])
-    interests += read("examples", _read_examples, [])
+    none: tuple[InterestDraft, ...] = ()
+    interests = (
+        *read("topics", _read_topics, none),
+        *read("words", _read_words, none),
+        *read("categories", _read_categories, none),
+        *read("authors", _read_authors, none),
+        *read("examples", _read_examples, none),
+    )
     preferences = Preferences(
         timezone=read("timezone", fields.read_timezone, "UTC"),
         send_hour=read("hour", fields.read_hour, 8),
         weekdays=read("weekdays", fields.read_weekdays, fields.MONDAY_TO_FRIDAY),
         paper_count=read("papers", fields.read_paper_count, 10),
         interests=tuple({draft.name.casefold(): draft for draft in reversed(interests)}.values())[::-1],
-        mutes=tuple(read("mutes", _read_mutes, [])),
+        mutes=read("mutes", _read_mutes, ()),
     )
     if errors:
         raise InvalidPreferences(errors)
@@ -159,12 +162,17 @@ def from_json(data: Mapping[str, Any]) -> Preferences:
     )
 
 
-def _read_topics(raw: Raw) -> list[InterestDraft]:
+@lru_cache(maxsize=16_384)  # the lines of a long list choose the same few things
+def _read_text(reader: Callable[[Raw], T], text: str) -> T:
+    return reader(text)
+
+
+def _read_topics(raw: Raw) -> tuple[InterestDraft, ...]:
     drafts: list[InterestDraft] = []
     for entry in fields.read_entries(raw, limit=MAXIMUM_TOPICS):
         known = _known_topic(entry)
         drafts += [known] if known else [_known_topic(term) or _words(term) for term in _terms(entry)]
-    return drafts
+    return tuple(drafts)
 
 
 def _known_topic(entry: str) -> InterestDraft | None:
@@ -177,8 +185,8 @@ def _known_topic(entry: str) -> InterestDraft | None:
     return _category(code) if code else None
 
 
-def _read_words(raw: Raw) -> list[InterestDraft]:
-    return [_words(term) for term in _terms(raw)]
+def _read_words(raw: Raw) -> tuple[InterestDraft, ...]:
+    return tuple(_words(term) for term in _terms(raw))
 
 
 def _terms(raw: Raw) -> list[str]:
@@ -189,26 +197,27 @@ def _words(term: str) -> InterestDraft:
     return InterestDraft(name=term, phrases=(term,))
 
 
-def _read_categories(raw: Raw) -> list[InterestDraft]:
-    return [_category(code) for code in fields.read_codes(raw, limit=MAXIMUM_CATEGORIES, fold=fold_category)]
+def _read_categories(raw: Raw) -> tuple[InterestDraft, ...]:
+    codes = fields.read_codes(raw, limit=MAXIMUM_CATEGORIES, fold=fold_category)
+    return tuple(_category(code) for code in codes)
 
 
 def _category(code: str) -> InterestDraft:
     return InterestDraft(name=f"{code} ({CATEGORIES[code]})", categories=(code,))
 
 
-def _read_authors(raw: Raw) -> list[InterestDraft]:
+def _read_authors(raw: Raw) -> tuple[InterestDraft, ...]:
     # A comma stands inside "Lovelace, Ada" as well as between authors: only the latter is meant here.
-    return [
+    return tuple(
         InterestDraft(name=f"By {author}", authors=(author,))
         for author in fields.read_terms(raw, limit=MAXIMUM_AUTHORS, shortest=2)
-    ]
+    )
 
 
-def _read_examples(raw: Raw) -> list[InterestDraft]:
+def _read_examples(raw: Raw) -> tuple[InterestDraft, ...]:
     papers = fields.read_paper_ids(raw, limit=MAXIMUM_EXAMPLES)
-    return [InterestDraft(name=EXAMPLES_NAME, examples=tuple(papers))] if papers else []
+    return (InterestDraft(name=EXAMPLES_NAME, examples=tuple(papers)),) if papers else ()
 
 
-def _read_mutes(raw: Raw) -> list[str]:
-    return fields.read_terms(raw, limit=MAXIMUM_MUTES, shortest=SHORTEST_MUTE)
+def _read_mutes(raw: Raw) -> tuple[str, ...]:
+    return tuple(fields.read_terms(raw, limit=MAXIMUM_MUTES, shortest=SHORTEST_MUTE))
