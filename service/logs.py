@@ -31,9 +31,9 @@ _QUIET = (
 
 def redact(line: str) -> str:
     """Return the line with everything that looks like an address, a token or a password masked."""
-    line = _CREDENTIALS.sub("***@", line)
+    line = _CREDENTIALS.sub("<secret>@", line)
     line = _TOKEN.sub("<token>", line)
-    return _ADDRESS.sub(lambda match: "***@" if match[0].startswith("***@") else "<address>", line)
+    return _ADDRESS.sub("<address>", line)
 
 
 class RedactingFormatter(logging.Formatter):
