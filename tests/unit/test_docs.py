@@ -1,15 +1,15 @@
 """The documents say what is: settings, commands, metrics and links in them exist."""
 
-import importlib
+import importlib.util
 import re
 import runpy
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
-from click import Group
 
 from service.cli import COMMAND_MODULES
 from service.config import Settings
@@ -41,13 +41,14 @@ def _texts(page: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def commands() -> Group:
+def commands() -> Any:
+    """The command line as Typer builds it: groups have ``commands`` by name."""
     app = typer.Typer()
     for name in COMMAND_MODULES:
+        if importlib.util.find_spec(f"service.commands.{name}") is None:
+            continue
         importlib.import_module(f"service.commands.{name}").register(app)
-    command = typer.main.get_command(app)
-    assert isinstance(command, Group)
-    return command
+    return typer.main.get_command(app)
 
 
 def test_settings_page_has_every_setting_as_it_is() -> None:
@@ -68,12 +69,12 @@ def test_settings_named_in_documents_exist(page: Path) -> None:
 
 
 @EACH_PAGE
-def test_commands_named_in_documents_exist(page: Path, commands: Group) -> None:
+def test_commands_named_in_documents_exist(page: Path, commands: Any) -> None:
     for text in _texts(page):
         for found in COMMAND.findall(text):
-            group: object = commands
+            group = commands
             for word in found.split():
-                if not isinstance(group, Group):
+                if not hasattr(group, "commands"):
                     break  # an argument of the command
                 assert word in group.commands, f"{page.name}: paperlark{found}"
                 group = group.commands[word]
