@@ -61,6 +61,7 @@ class Corpus:
     run: Ints  # word numbers; negative: a part begins
     paper_at: Ints
     part_at: npt.NDArray[np.int8]
+    part_start: npt.NDArray[np.int64]  # where the part that each place belongs to begins
     kept: dict[Any, Any] = field(default_factory=dict)
 
     @classmethod
@@ -89,6 +90,7 @@ class Corpus:
             words=words,
             run=run,
             paper_at=paper_at,
+            part_start=starts,
             part_at=(-run[starts]).astype(np.int8) if len(run) else np.empty(0, np.int8),
         )
 
@@ -99,7 +101,7 @@ class Corpus:
 
     @cached_property
     def weight_at(self) -> Floats:
-        """What an occurrence at each place is worth; 0 where phrases don't look, and beyond the candidates."""
+        """What an occurrence at each place is worth; 0 where phrases don't look and in examples."""
         weights = np.zeros(max(Part) + 1, np.float32)
         for part, weight in PART_WEIGHTS.items():
             weights[part] = weight
@@ -229,5 +231,5 @@ def _sketch(paper: Ints, term: Ints, value: Floats, count: int, numbers: dict[st
     cell = paper.astype(np.int64) * SKETCH_SIZE + codes % SKETCH_SIZE
     signed = np.where(codes // SKETCH_SIZE % 2 == 0, value, -value)
     sketches = np.bincount(cell, signed, minlength=count * SKETCH_SIZE).reshape(count, SKETCH_SIZE)
-    norms = np.linalg.norm(sketches, axis=1, keepdims=True)
-    return (sketches / np.maximum(norms, 1e-9)).astype(np.float32)
+    sketches /= np.maximum(np.linalg.norm(sketches, axis=1, keepdims=True), 1e-9)
+    return sketches.astype(np.float32)

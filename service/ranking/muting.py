@@ -7,6 +7,7 @@ import numpy as np
 
 from service.ranking.corpus import Corpus, Mask
 from service.ranking.text import fold, plain, words
+from service.ranking.tokens import parts
 
 
 def muted(corpus: Corpus, mutes: Iterable[str]) -> Mask:
@@ -19,11 +20,12 @@ def muted(corpus: Corpus, mutes: Iterable[str]) -> Mask:
 
 def shows_muted(text: str, mutes: Iterable[str]) -> bool:
     """Say whether ``text`` shows any of ``mutes``, by the same rule as :func:`muted`."""
-    forms = [plain(word) for word in words(text)]
+    forms: list[str] | None = None
     for mute in mutes:
-        sought = [plain(word) for word in words(mute)]
+        forms = _forms(text) if forms is None else forms
+        sought = _forms(mute)
         if not sought:
-            if _mark(mute) and _mark(mute) in fold(text):
+            if _mark(mute) and _mark(mute) in _mark(text):
                 return True
             continue
         size = len(sought)
@@ -41,10 +43,10 @@ def _holding(corpus: Corpus, mute: str) -> Mask:
 
 def _search(corpus: Corpus, mute: str) -> Mask:
     found = np.zeros(corpus.count, bool)
-    forms = [plain(word) for word in words(mute)]
+    forms = _forms(mute)
     if not forms:
         if mark := _mark(mute):  # a sign such as an emoji is no word; look for it as it stands
-            found[:] = [_has_mark(paper, mark) for paper in corpus.candidates]
+            found[:] = [any(mark in _mark(text) for _, text in parts(paper)) for paper in corpus.candidates]
         return found
     numbers = [corpus.plain_numbers.get(form) for form in forms]
     if None not in numbers:
@@ -53,16 +55,9 @@ def _search(corpus: Corpus, mute: str) -> Mask:
     return found
 
 
-def _mark(mute: str) -> str:
-    return re.sub(r"\s+", " ", fold(mute)).strip()
+def _forms(text: str) -> list[str]:
+    return [plain(word) for word in words(text)]
 
 
-def _has_mark(paper: object, mark: str) -> bool:
-    from dataclasses import fields
-
-    for one in fields(paper):  # type: ignore[arg-type]
-        value = getattr(paper, one.name)
-        texts = value if isinstance(value, tuple) else (value,)
-        if any(isinstance(text, str) and mark in fold(text) for text in texts):
-            return True
-    return False
+def _mark(text: str) -> str:
+    return re.sub(r"\s+", " ", fold(text)).strip()

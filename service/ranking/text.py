@@ -9,26 +9,39 @@ import unicodedata
 from functools import lru_cache
 
 # Letters that no decomposition splits into a base and an accent.
-_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
+_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "\u0131": "i"}
+)
 # Scripts written without spaces: every character is a word, so that phrases are runs of characters.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _WORD = re.compile(rf"[{_UNSPACED}]|(?<![^\W_])[a-z](?:\+\+|#)(?!\w)|[^\W_{_UNSPACED}]+")
 _ASCII_WORD = re.compile(r"(?<![a-z0-9])[a-z](?:\+\+|#)(?!\w)|[a-z0-9]+")
 
-_SINGULAR_IN_S = frozenset(
-    "news lens bias alias atlas canvas gas always perhaps whereas series species does has was this its".split()
-)
-_STEMS_KEPT = frozenset("embed need speed feed seed shed bring string spring ring king thing during".split())
+# fmt: off
+_SINGULAR_IN_S = frozenset((
+    "alias", "always", "atlas", "bias", "canvas", "does", "gas", "has", "its", "lens", "news", "perhaps",
+    "series", "species", "this", "was", "whereas",
+))
+_STEMS_KEPT = frozenset((
+    "bring", "during", "embed", "feed", "king", "need", "ring", "seed", "shed", "speed", "spring", "string",
+    "thing",
+))
+# fmt: on
 _DOUBLED = re.compile(r"([bdfglmnprt])\1$")
 _VOWEL = re.compile(r"[aeiouy]")
+_SHORT = re.compile(r"[^aeiouy]*[aeiouy][^aeiouwxy]$")
 
-STOPWORDS = frozenset(
-    """a about across after all also an and any are as at be been between both but by can do each either
-    for from had has have how however if in into is it its may more most much nor not of off on only or other
-    our over per same so some such than that the their them then there these they this those through to too
-    under up us use used using via was we were what when where which while who whose will with within
-    without would you your""".split()
-)
+# fmt: off
+STOPWORDS = frozenset((
+    "a", "about", "across", "after", "all", "also", "an", "and", "any", "are", "as", "at", "be", "been",
+    "between", "both", "but", "by", "can", "do", "each", "either", "for", "from", "had", "has", "have",
+    "how", "however", "if", "in", "into", "is", "it", "its", "may", "more", "most", "much", "nor", "not",
+    "of", "off", "on", "only", "or", "other", "our", "over", "per", "same", "so", "some", "such", "than",
+    "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "through", "to",
+    "too", "under", "up", "us", "use", "used", "using", "via", "was", "we", "were", "what", "when", "where",
+    "which", "while", "who", "whose", "will", "with", "within", "without", "would", "you", "your",
+))
+# fmt: on
 
 
 def fold(text: str) -> str:
@@ -72,9 +85,10 @@ def stem(word: str) -> str:
     for ending, least in (("ing", 3), ("ed", 3), ("ion", 5), ("ive", 5)):
         rest = word[: -len(ending)]
         if word.endswith(ending) and len(rest) >= least and _VOWEL.search(rest) and _fits(ending, rest):
-            word = rest
-            break
-    if word.endswith("e") and len(word) >= 4:
+            single = _DOUBLED.sub(r"\1", rest)
+            # "tuning" comes from "tune", "planning" from "plan": Porter's rule for short stems.
+            return rest + "e" if single == rest and _SHORT.match(rest) else single
+    if word.endswith("e") and not _SHORT.match(word[:-1]):
         word = word[:-1]
     return _DOUBLED.sub(r"\1", word)
 

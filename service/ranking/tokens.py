@@ -50,7 +50,7 @@ class TokenStore:
     def _read(self, paper: Candidate) -> Tokens:
         numbers = self.numbers
         run: list[int] = []
-        for part, text in _parts(paper):
+        for part, text in parts(paper):
             run.append(-part)
             run.extend([numbers.setdefault(word, len(numbers)) for word in words(text)])
         return np.array(run, np.int32)
@@ -58,11 +58,12 @@ class TokenStore:
 
 def fingerprint(paper: Candidate) -> bytes:
     """Name a paper's text: another text, another fingerprint."""
-    marked = "\x1e".join(f"{int(part)}\x1f{text}" for part, text in _parts(paper))
+    marked = "\x1e".join(f"{int(part)}\x1f{text}" for part, text in parts(paper))
     return blake2b(marked.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _parts(paper: Candidate) -> Iterator[tuple[Part, str]]:
+def parts(paper: Candidate) -> Iterator[tuple[Part, str]]:
+    """Give every text a reader may see of ``paper``, each with the part it belongs to."""
     yield Part.TITLE, paper.title
     yield Part.ABSTRACT, paper.abstract
     yield Part.SUMMARY, paper.summary
