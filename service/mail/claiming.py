@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy import Table, Update, bindparam, select, update
+from sqlalchemy import Table, Update, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement, TextClause
 
@@ -182,13 +182,16 @@ def record(session: Session, results: Iterable[Result], *, holder: str, now: dat
 _TABLE = cast(Table, DeliveryRow.__table__)
 
 
+_ATTEMPTED = (Status.SENDING, Status.UNKNOWN)
+
+
 def _recording(status: Status, holder: str) -> Update:
     columns = _TABLE.c
     return (
         update(_TABLE)
         .where(
             columns.id == bindparam("b_id"),
-            columns.status.in_(sources_of(status)) & columns.status.in_((Status.SENDING, Status.UNKNOWN)),
+            or_(*(columns.status == source.value for source in sources_of(status) if source in _ATTEMPTED)),
             columns.claimed_by == holder,
         )
         .values(
@@ -198,6 +201,8 @@ def _recording(status: Status, holder: str) -> Update:
             attempt_count=bindparam("b_attempt_count"),
             finished_at=bindparam("b_finished_at"),
             lease_until=None,
+            # An unknown keeps its worker's name: late evidence may come from it.
+            claimed_by=holder if status is Status.UNKNOWN else None,
             reply_code=bindparam("b_code"),
             enhanced_code=bindparam("b_enhanced"),
             reply_text=bindparam("b_text"),
