@@ -61,6 +61,7 @@ class Child:
         elif self._process is not None and (code := self._process.poll()) is not None:
             if now - self._started_at >= HEALTHY_SECONDS:
                 self._pause = FIRST_PAUSE_SECONDS
+            self._let_go(self._process)
             log.error("child_died", child=self.name, exit_code=code, again_in_seconds=self._pause)
             self._start_again_at = now + self._pause
             self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
@@ -74,9 +75,17 @@ class Child:
         """Return whether the process lives."""
         return self._process is not None and self._process.poll() is None
 
-    def kill(self) -> None:
-        """End it at once if it still runs. What it held comes back when its lease is over."""
-        if self.is_running() and self._process is not None:
+    def end(self) -> None:
+        """Make sure that it is gone: end it at once if it still runs. What it held comes back by its lease."""
+        if self._process is None:
+            return
+        if self.is_running():
             log.warning("child_killed", child=self.name)
             self._process.kill()
             self._process.wait()
+        self._let_go(self._process)
+
+    @staticmethod
+    def _let_go(process: subprocess.Popen[bytes]) -> None:
+        if process.stdin is not None:
+            process.stdin.close()

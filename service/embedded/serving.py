@@ -94,7 +94,7 @@ def serve(settings: Settings, web_socket: socket.socket, *, say: Callable[[str],
             _start_worker_thread(relayed, stack)
         else:
             worker = _worker_child(relayed, broker_url)
-            stack.callback(worker.kill)
+            stack.callback(worker.end)
         bell = CeleryBell(broker_url)
         stack.callback(bell.close)
         _run_loop(
