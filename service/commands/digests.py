@@ -318,16 +318,13 @@ def _read_profile(path: Path) -> "Profile":
     """Read a profile as ``rank --profile`` takes it."""
     from service.ranking.values import Interest, Profile
 
+    def lists_as_tuples(values: dict[str, Any]) -> dict[str, Any]:
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
     try:
-        data = json.loads(path.read_text())
-        interests = tuple(
-            Interest(
-                **{name: tuple(value) if isinstance(value, list) else value for name, value in one.items()}
-            )
-            for one in data.get("interests", ())
-        )
-        lists = {name: tuple(data.get(name, ())) for name in ("mutes", "liked", "disliked")}
-        return Profile(interests=interests, seen=frozenset(data.get("seen", ())), **lists)
+        data = lists_as_tuples(json.loads(path.read_text()))
+        data["interests"] = tuple(Interest(**lists_as_tuples(one)) for one in data.get("interests", ()))
+        return Profile(**data | {"seen": frozenset(data.get("seen", ()))})
     except (OSError, ValueError, TypeError, AttributeError) as error:
         fail(f"--profile: {path} is not a profile: {error}", EXIT_USAGE)
 

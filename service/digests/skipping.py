@@ -33,11 +33,7 @@ def record_passed(database: Database, now: datetime, *, patience: timedelta) -> 
     Planning remembers the instant it last looked at, so an ordinary tick asks only about the last minute. A
     clock that was set back asks about the last seven days again, which does no harm.
     """
-    with database.reading() as session:
-        zones = load_zones(session)
-        row = session.get(PlannerRow, 1)
-        before = row.ticked_at if row is not None else None
-    after = max(before, now - LOOK_BACK) if before is not None and before <= now else now - LOOK_BACK
+    zones, before, after = _last_look(database, now)
     slots = ((name, passed_slots(open_zone(name), after, now)) for name in zones)
 
     def reasons(session: Session, people: Sequence[Due]) -> list[str]:
@@ -50,19 +46,28 @@ def record_passed(database: Database, now: datetime, *, patience: timedelta) -> 
 
 
 def mark_done(database: Database, now: datetime) -> int:
-    """Record every digest that is or was due in the last seven days as held; return how many.
+    """Record every digest that is due, or was since the last complete planning, as held; return how many.
 
     After a restore nobody knows which of them went out: none of them may go out again.
     """
-    with database.reading() as session:
-        zones = load_zones(session)
+    zones, _, after = _last_look(database, now)
 
     def slots_of(name: str) -> list[Slot]:
         zone = open_zone(name)
-        return [*passed_slots(zone, now - LOOK_BACK, now), *due_slots(zone, now)]
+        return [*passed_slots(zone, after, now), *due_slots(zone, now)]
 
     groups = group_slots((name, slots_of(name)) for name in zones)
     return _record(database, groups, now, lambda _session, people: ["held"] * len(people)).total()
+
+
+def _last_look(database: Database, now: datetime) -> tuple[list[str], datetime | None, datetime]:
+    """Return the zones people live in, the instant planning last looked at, and from when on to look now."""
+    with database.reading() as session:
+        zones = load_zones(session)
+        row = session.get(PlannerRow, 1)
+        before = row.ticked_at if row is not None else None
+    is_usable = before is not None and now - LOOK_BACK <= before <= now
+    return zones, before, before if is_usable and before is not None else now - LOOK_BACK
 
 
 def _record(database: Database, groups: Sequence[Group], now: datetime, reasons: Reason) -> Counter[str]:
