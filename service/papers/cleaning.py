@@ -21,6 +21,7 @@ LOOK_ALIKE = re.compile(r"(?<==)(?=\?)|(?<=\?)(?==)")
 PAPER_ID = re.compile(
     r"(?:arxiv:)?([0-9]{4}\.[0-9]{4,5}|[a-z-]{2,12}(?:\.[A-Z]{2})?/[0-9]{7})(?:v[0-9]{1,3})?", re.I
 )
+ADDRESS = re.compile(r"[!#-&(-;=?-\[\]-_a-~]+")  # visible ASCII without <>"'`\
 PLAIN = re.compile(r"[ -~\n\r\t]*")  # nothing in it to look at letter by letter
 
 
@@ -65,9 +66,7 @@ def clean_url(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     text = value.strip()
-    if not 0 < len(text) <= URL_LENGTH or any(
-        c.isspace() or not c.isprintable() or c in "<>\"'`\\" for c in text
-    ):
+    if not 0 < len(text) <= URL_LENGTH or not ADDRESS.fullmatch(text):
         return None
     try:
         parts = urlsplit(text)

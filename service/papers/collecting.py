@@ -218,7 +218,8 @@ class _Run:
             more = f" (and {len(self.unusable) - 1} more answers)" if len(self.unusable) > 1 else ""
             said.append(f"{self.unusable[0]}{more}")
         if self.malformed_count:
-            said.append(f"{self.malformed_count} items could not be read")
+            items = "1 item" if self.malformed_count == 1 else f"{self.malformed_count} items"
+            said.append(f"{items} could not be read")
         if outcome == "quiet" and not said:
             said.append("nothing new")
         return "; ".join(said) or None

@@ -93,7 +93,7 @@ def store(session: Session, batch: Batch, seen_at: datetime) -> Stored:
 
 def _known_sources(session: Session, ids: Sequence[str]) -> dict[str, str]:
     query = select(PAPERS.c.id, PAPERS.c.source).where(PAPERS.c.id.in_(ids))
-    return {id_: source for id_, source in session.execute(query)}
+    return dict(session.execute(query).all())
 
 
 def _paper_values(paper: Paper, observations: Sequence[Observation], seen_at: datetime) -> dict[str, Any]:

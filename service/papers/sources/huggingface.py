@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import httpx2
 
@@ -64,7 +64,7 @@ class HuggingFaceSource:
         patience = Patience(self._sleep)
         failures = 0
         client = open_client(contact=self._contact, transport=self._transport)
-        for day in list_days(now.date()):
+        for day in list_days(now.astimezone(UTC).date()):
             for answer in self._fetch_day(client, day, now, patience):
                 yield answer
                 failures = failures + 1 if answer.failure else 0
