@@ -76,7 +76,7 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     def end(self) -> None:
-        """Make sure that it is gone: end it at once if it still runs. What it held comes back by its lease."""
+        """Make sure that it is gone, at once if it still runs; what it held comes back by its lease."""
         if self._process is None:
             return
         if self.is_running():
