@@ -108,6 +108,7 @@ def as_candidate(row: PaperRow) -> Candidate:
         authors=tuple(row.authors),
         organization=row.organization,
         listed_on=row.listed_on,
+        shown=tuple(filter(None, (row.submitted_by, row.repository_url, row.project_url))),
     )
 
 

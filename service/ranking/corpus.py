@@ -231,5 +231,5 @@ def _sketch(paper: Ints, term: Ints, value: Floats, count: int, numbers: dict[st
     cell = paper.astype(np.int64) * SKETCH_SIZE + codes % SKETCH_SIZE
     signed = np.where(codes // SKETCH_SIZE % 2 == 0, value, -value)
     sketches = np.bincount(cell, signed, minlength=count * SKETCH_SIZE).reshape(count, SKETCH_SIZE)
-    sketches /= np.maximum(np.linalg.norm(sketches, axis=1, keepdims=True), 1e-9)
-    return sketches.astype(np.float32)
+    norms = np.sqrt(np.square(sketches).sum(axis=1, keepdims=True))
+    return (sketches / np.maximum(norms, 1e-9)).astype(np.float32)

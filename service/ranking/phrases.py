@@ -50,10 +50,9 @@ class Occurrences:
     def evidence(self, corpus: Corpus) -> Floats:
         """Weigh the occurrences in each candidate; one side by side in the abstract is 1."""
         exact, near = _weigh(corpus, self.exact), _weigh(corpus, self.near)
-        evidence: Floats = exact + np.float32(NEAR_WORTH) * np.maximum(near - exact, 0)
-        if self.covered is None:
-            return evidence
-        return np.maximum(evidence, np.float32(DESCRIPTION_WORTH) * self.covered)
+        evidence = exact + np.float32(NEAR_WORTH) * np.maximum(near - exact, 0)
+        covered = np.float32(DESCRIPTION_WORTH) * self.covered if self.covered is not None else evidence
+        return np.maximum(evidence, covered).astype(np.float32)
 
 
 def find(corpus: Corpus, phrase: str) -> Occurrences:

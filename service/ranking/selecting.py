@@ -219,7 +219,7 @@ class _Ranking:
         )
 
     def ranked(self, person: _Person, place: int, score: float, *, leading_trend: bool | None) -> Ranked:
-        """Make the entry of one paper for one person; its trend leads the reasons, follows, or is left out."""
+        """Make the entry of one paper for one person; its trend leads the reasons, follows or is left out."""
         holders = person.holders(place)[:INTERESTS_NAMED]
         key = (place, leading_trend, person.mutes, *(one.number for one in holders))
         if key not in self._entries:

@@ -1,0 +1,221 @@
+"""Reads files a person hands over: candidates, a profile, snapshots. Names the lines that can't be read."""
+
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from service.clock import parse_instant
+from service.papers.cleaning import clean_count, clean_line, clean_lines, paper_id
+from service.papers.paper import Observation, Paper
+from service.papers.sources.daily_papers import Context, MalformedItem, read_item
+from service.papers.taxonomy import fold_category
+from service.papers.trend import Sighting
+from service.ranking.values import Candidate, Interest, Profile
+
+MOST_LINE = 4_000_000  # characters
+
+
+class UnreadableFile(ValueError):
+    """A file that can't be used at all; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A line that was left out, counted from 1."""
+
+    line: int
+    reason: str
+
+
+def read_candidates(path: Path, now: datetime) -> tuple[list[Candidate], list[Sighting], list[Refused]]:
+    """Read papers in the Daily Papers item shape, one a line, and the counts they show as seen at ``now``.
+
+    Raises:
+        UnreadableFile: the file can't be opened or is no text.
+    """
+    context = Context(source="file", observed_at=now)
+    candidates: list[Candidate] = []
+    sightings: list[Sighting] = []
+    refused: list[Refused] = []
+    for number, item in _lines(path, refused):
+        try:
+            paper, seen = read_item(item, context)
+        except MalformedItem as error:
+            refused.append(Refused(number, str(error)))
+            continue
+        candidates.append(_candidate(paper, item))
+        if seen is not None:
+            sightings.append(_sighting(paper, seen))
+    return candidates, sightings, sorted(refused, key=lambda one: one.line)
+
+
+def read_snapshots(path: Path) -> tuple[list[Sighting], list[Refused]]:
+    """Read what was seen of papers and when: ``id, list_date, at, upvotes, numComments, githubStars``.
+
+    Raises:
+        UnreadableFile: the file can't be opened or is no text.
+    """
+    sightings: list[Sighting] = []
+    refused: list[Refused] = []
+    for number, item in _lines(path, refused):
+        try:
+            sightings.append(_snapshot(item))
+        except ValueError as error:
+            refused.append(Refused(number, str(error)))
+    return sightings, sorted(refused, key=lambda one: one.line)
+
+
+def read_profile(path: Path) -> Profile:
+    """Read a profile; categories' aliases are folded and ids lose their version.
+
+    Raises:
+        UnreadableFile: the file is no such profile; the message names the field.
+    """
+    try:
+        given = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise UnreadableFile(f"{path}: {error}") from None
+    try:
+        return _profile(given)
+    except TypeError as error:
+        raise UnreadableFile(f"{path}: {error}") from None
+
+
+def _profile(given: object) -> Profile:
+    if not isinstance(given, Mapping):
+        raise TypeError("a profile is a JSON object with interests, liked, disliked, seen")
+    interests = given.get("interests") or []
+    if not isinstance(interests, list):
+        raise TypeError("interests is not a list")
+    return Profile(
+        interests=tuple(_interest(one, f"interests[{place}]") for place, one in enumerate(interests)),
+        mutes=_strings(given, "mutes"),
+        liked=_ids(given, "liked"),
+        disliked=_ids(given, "disliked"),
+        seen=frozenset(_ids(given, "seen")),
+    )
+
+
+def _interest(given: object, where: str) -> Interest:
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{where} is not an object")
+    weight = given.get("weight")
+    weight = 1.0 if weight is None else weight
+    if not isinstance(weight, int | float) or isinstance(weight, bool) or not 0 <= weight < math.inf:
+        raise TypeError(f"{where}.weight is not a number of 0 or more")
+    phrases, categories = _strings(given, "phrases", where), _strings(given, "categories", where)
+    authors, examples = _strings(given, "authors", where), _ids(given, "examples", where)
+    name = given.get("name")
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"{where}.name is not text")
+    return Interest(
+        name=clean_line(name, 200) or next(iter((*phrases, *categories, *authors)), where),
+        phrases=phrases,
+        categories=tuple(fold_category(one) or one for one in categories),
+        authors=authors,
+        examples=examples,
+        mutes=_strings(given, "mutes", where),
+        weight=float(weight),
+    )
+
+
+def _strings(given: Mapping[str, Any], key: str, where: str = "") -> tuple[str, ...]:
+    name = f"{where}.{key}" if where else key
+    values = given.get(key)
+    if values is None:
+        return ()
+    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+        raise TypeError(f"{name} is not a list of texts")
+    return tuple(dict.fromkeys(one.strip() for one in values if one.strip()))
+
+
+def _ids(given: Mapping[str, Any], key: str, where: str = "") -> tuple[str, ...]:
+    return tuple(dict.fromkeys(paper_id(one) or one for one in _strings(given, key, where)))
+
+
+def _candidate(paper: Paper, item: Any) -> Candidate:
+    return Candidate(
+        id=paper.id,
+        title=paper.title,
+        abstract=paper.abstract,
+        summary=paper.summary or "",
+        keywords=paper.keywords,
+        categories=paper.categories or _categories(item),
+        authors=paper.authors,
+        organization=paper.organization,
+        listed_on=paper.listed_on,
+        shown=tuple(filter(None, (paper.submitted_by, paper.repository_url, paper.project_url))),
+    )
+
+
+def _categories(item: Any) -> tuple[str, ...]:
+    inner = item.get("paper")
+    given = (inner.get("categories") if isinstance(inner, Mapping) else None) or item.get("categories")
+    codes = given.split() if isinstance(given, str) else given
+    return tuple(dict.fromkeys(fold_category(one) or one for one in clean_lines(codes, 40, 40)))
+
+
+def _sighting(paper: Paper, seen: Observation) -> Sighting:
+    return Sighting(
+        id=paper.id,
+        list_date=paper.listed_on,
+        at=seen.observed_at,
+        upvotes=seen.upvotes,
+        comments=seen.comments,
+        stars=seen.stars,
+        source=seen.source,
+    )
+
+
+def _snapshot(item: Any) -> Sighting:
+    id_ = paper_id(item.get("id")) if isinstance(item, Mapping) else None
+    if id_ is None:
+        raise ValueError("is no snapshot with an arXiv id")
+    counts = {name: clean_count(item.get(name)) for name in ("upvotes", "numComments", "githubStars")}
+    for name, value in counts.items():
+        if value is None and item.get(name) is not None:
+            raise ValueError(f"{id_}: {name} is no count")
+    try:
+        listed = date.fromisoformat(item["list_date"][:10]) if item.get("list_date") else None
+        at = parse_instant(item["at"])
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
+        raise ValueError(f"{id_}: 'at' or 'list_date' is no date") from None
+    return Sighting(
+        id=id_,
+        list_date=listed,
+        at=at,
+        upvotes=counts["upvotes"],
+        comments=counts["numComments"],
+        stars=counts["githubStars"],
+        source=item.get("src") if isinstance(item.get("src"), str) else None,
+    )
+
+
+def _lines(path: Path, refused: list[Refused]) -> Iterator[tuple[int, Any]]:
+    """Decode each line that is not blank; what is no JSON is refused."""
+    for number, line in enumerate(_text(path).split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            if len(line) > MOST_LINE:
+                raise ValueError("too long")  # noqa: TRY301 - refused like any other bad line
+            yield number, json.loads(line)
+        except (ValueError, RecursionError):
+            refused.append(Refused(number, "is too long" if len(line) > MOST_LINE else "is not JSON"))
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+        return data.decode("utf-8-sig", "surrogateescape")
+    except (OSError, EOFError, zlib.error) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "is damaged"
+        raise UnreadableFile(f"{path}: {reason}") from None
