@@ -48,8 +48,8 @@ def rank(
 
     A profile is {"interests": [{"name", "phrases", "categories", "authors", "examples", "mutes", "weight"}],
     "liked": [ids], "disliked": [ids], "seen": [ids]}; every part may be missing. Candidates are items as the
-    Daily Papers list gives them, one a line. Ids are looked up among the candidates and in the database. Papers
-    that are muted, seen, rated or examples are left out.
+    Daily Papers list gives them, one a line. Ids are looked up among them and in the database. Papers that
+    are muted, seen, rated or examples are left out.
 
     Leaves with 0 when every line was read, 3 when some were refused (each is named; the rest is ranked).
 
@@ -82,14 +82,12 @@ def rank(
     except OSError as error:
         warn(f"paperlark: nothing is kept for the next time: {error.strerror}")
     titles = {paper.id: paper.title for paper in papers}
-    rows = [
-        {"id": one.id, "score": round(one.score, 6), "reasons": list(one.reasons)} for one in ranked[:limit]
-    ]
+    shown = ranked[:limit]
     if as_json:
-        print_json(rows)
+        print_json([{"id": one.id, "score": round(one.score, 6), "reasons": one.reasons} for one in shown])
     else:
-        for row in rows:
-            _say_paper(row["score"], f"{row['id']}  {titles[row['id']]}", row["reasons"])  # type: ignore[index]
+        for one in shown:
+            _say_paper(one.score, f"{one.id}  {titles[one.id]}", one.reasons)
     _leave(candidates, refused)
 
 

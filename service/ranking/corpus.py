@@ -232,4 +232,5 @@ def _sketch(paper: Ints, term: Ints, value: Floats, count: int, numbers: dict[st
     signed = np.where(codes // SKETCH_SIZE % 2 == 0, value, -value)
     sketches = np.bincount(cell, signed, minlength=count * SKETCH_SIZE).reshape(count, SKETCH_SIZE)
     norms = np.sqrt(np.square(sketches).sum(axis=1, keepdims=True))
-    return (sketches / np.maximum(norms, 1e-9)).astype(np.float32)
+    unit: Floats = (sketches / np.maximum(norms, 1e-9)).astype(np.float32)
+    return unit

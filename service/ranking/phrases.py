@@ -52,7 +52,8 @@ class Occurrences:
         exact, near = _weigh(corpus, self.exact), _weigh(corpus, self.near)
         evidence = exact + np.float32(NEAR_WORTH) * np.maximum(near - exact, 0)
         covered = np.float32(DESCRIPTION_WORTH) * self.covered if self.covered is not None else evidence
-        return np.maximum(evidence, covered).astype(np.float32)
+        most: Floats = np.maximum(evidence, covered).astype(np.float32)
+        return most
 
 
 def find(corpus: Corpus, phrase: str) -> Occurrences:
