@@ -98,8 +98,12 @@ def choose(
     """Choose the papers of ``people``, whose window is ``days`` long, in one go."""
     mine = [profiles[due.subscriber_id] for due in people]
     window = shelves.window(session, days, {id_ for profile in mine for id_ in _named_papers(profile)})
-    selections = select(
-        mine, window.corpus, shelves.trends(session), counts=[due.paper_count for due in people]
+    counts = [due.paper_count for due in people]
+    # Without papers there is nothing to work out: an outage must not cost a ranking each minute.
+    selections = (
+        select(mine, window.corpus, shelves.trends(session), counts=counts)
+        if window.counts
+        else [Selection(trending=(), for_you=())] * len(people)
     )
     drafts = []
     for due, selection in zip(people, selections, strict=True):
