@@ -81,7 +81,7 @@ class SubscriberComposer:
             return Refusal("unsubscribed")
         return AlreadySubscribedLetter(
             recipient=subscriber.address,
-            requested_at=datetime.fromisoformat(delivery.parameters["requested_at"]),
+            requested_at=delivery.created_at,
             preferences_url=self.links.preferences(subscriber),
             unsubscribe_url=self.links.unsubscribe(subscriber),
         )

@@ -115,7 +115,6 @@ def _notify(
             now=now,
             expires_at=now + NOTICE_WITHIN,
             subscriber_id=subscriber.id,
-            parameters={"requested_at": now.isoformat()},
         )
 
 
