@@ -1,4 +1,4 @@
-"""What a bounce's codes and words mean: the classes of RFC 3463 first, known phrases where codes are vague."""
+"""What a bounce's codes and words mean: classes of RFC 3463 first, known phrases where codes are vague."""
 
 import re
 from enum import StrEnum
@@ -182,26 +182,29 @@ def is_general(status: str) -> bool:
 
 
 def _by_status(status: str | None, text: str) -> Kind | None:
+    """Read a status that is not general; None where its class is known to be used loosely."""
     if status is None or is_general(status):
         return None
-    _, subject, detail = status.split(".")
+    group, subject, detail = status.split(".")
     if subject == "7":
         # 5.7.1 is also what some say of an unknown user; the other codes of this class are about us.
         dead = detail in {"0", "1"} and _DEAD.search(text) and not _REFUSED_BY_POLICY.search(text)
         return Kind.HARD if dead else Kind.POLICY
-    if status.startswith("4"):
+    if group == "4":
         return Kind.SOFT
     if subject == "1":
-        if _FULL.search(text):
-            return Kind.SOFT
-        return Kind.POLICY if detail in {"7", "8"} or _blames_us(text) else Kind.HARD
-    if subject == "2" and detail == "1":
-        return _by_words(text) or Kind.HARD
-    if subject == "4" and detail in {"4", "3"} and _DEAD.search(text):
-        return Kind.HARD
-    if subject in {"5", "6"} or (subject == "3" and detail != "4"):
-        return _by_words(text) or Kind.SOFT
-    return Kind.SOFT
+        return _about_address(detail, text)
+    if f"{subject}.{detail}" in {"4.3", "4.4"} and _DEAD.search(text):
+        return Kind.HARD  # no such host
+    by_words = _by_words(text) if subject in {"5", "6"} or f"{subject}.{detail}" == "2.1" else Kind.SOFT
+    return by_words or (Kind.HARD if subject == "2" else None)
+
+
+def _about_address(detail: str, text: str) -> Kind:
+    if _FULL.search(text):
+        return Kind.SOFT
+    # 5.1.7 and 5.1.8 find fault with the sender's address.
+    return Kind.POLICY if detail in {"7", "8"} or _blames_us(text) else Kind.HARD
 
 
 def _blames_us(text: str) -> bool:

@@ -1,0 +1,199 @@
+"""Commands of the mail: ``doctor`` looks at all that sending needs, ``bounces read`` shows a reading."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from service.commands.output import EXIT_FAILED, JsonOption, fail, print_json, say
+from service.config import Settings
+from service.mail.checks import Check
+
+bounces_app = typer.Typer(help="What comes back: bounces, complaints, auto-replies.", no_args_is_help=True)
+
+_MARKS = {"pass": "ok  ", "warn": "look", "fail": "FAIL"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(doctor)
+    app.add_typer(bounces_app, name="bounces")
+
+
+@bounces_app.command("read")
+def read_bounces(
+    files: Annotated[list[Path], typer.Argument(help="Message files, each one raw mail.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show how messages that came back are read; nothing is changed. JSON is one object a line.
+
+    Example: paperlark bounces read bounce.eml --json
+    """
+    from service.mail.bounces import read
+
+    for file in files:
+        try:
+            raw = file.read_bytes()
+        except OSError as error:
+            fail(f"{file} can't be read: {error.strerror}")
+        reading = read(raw)
+        if as_json:
+            shown = {"file": str(file), **asdict(reading), "recipients": list(reading.recipients)}
+            say(json.dumps(shown, ensure_ascii=False))
+        else:
+            recipients = ", ".join(reading.recipients) or "nobody named"
+            say(f"{file}: {reading.kind} {reading.status or '-'} ({recipients})")
+
+
+def doctor(
+    dns: Annotated[bool, typer.Option("--dns", help="Also look up SPF, DKIM, DMARC and MX.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at everything sending needs, and say what to do where something is off. Sends no mail.
+
+    Leaves with 1 if anything fails. Example: paperlark doctor --dns
+    """
+    checks = list(_look(dns=dns))
+    if as_json:
+        print_json([asdict(check) for check in checks])
+    else:
+        for check in checks:
+            say(f"{_MARKS[check.state]}  {check.name}: {check.found}")
+            if check.advice:
+                say(f"      {check.advice}")
+    if any(check.state == "fail" for check in checks):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _look(*, dns: bool) -> Iterator[Check]:
+    from service.mail.checks import check_mail, check_names
+
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "PAPERLARK_" + "_".join(str(part) for part in problem["loc"]).upper()
+            yield Check(
+                name="settings",
+                state="fail",
+                found=f"{name} {problem['msg']}" if problem["loc"] else problem["msg"],
+                advice="change it in the environment",
+            )
+        return
+    yield Check(name="settings", state="pass", found=f"valid for {settings.environment}")
+    yield _secret(settings)
+    yield _database(settings)
+    yield _broker(settings)
+    yield from check_mail(settings)
+    if dns:
+        yield from check_names(settings, DnsResolver())
+
+
+def _secret(settings: Settings) -> Check:
+    if settings.secret_key is None:
+        return Check(
+            name="secret key",
+            state="warn",
+            found=f"kept in {settings.data_dir / 'secret_key'}",
+            advice="back that file up with the database: without it no link in sent mails works any more",
+        )
+    return Check(name="secret key", state="pass", found="set")
+
+
+def _database(settings: Settings) -> Check:
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from service.database import Database
+    from service.migrations import migration_config
+
+    url = settings.sqlalchemy_url
+    where = re.sub(r"//[^@/]*@", "//…@", url)
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        return Check(
+            name="database", state="fail", found=f"{where} is not there", advice="run: paperlark migrate"
+        )
+    head = ScriptDirectory.from_config(migration_config(url)).get_current_head()
+    database = Database(url)
+    try:
+        with database.engine.connect() as connection:
+            present = MigrationContext.configure(connection).get_current_revision()
+    except SQLAlchemyError as error:
+        reason = str(error.__cause__ or type(error).__name__).splitlines()[0]
+        return Check(
+            name="database",
+            state="fail",
+            found=f"{where} can't be reached: {reason}",
+            advice="check PAPERLARK_DATABASE_URL and that the server runs",
+        )
+    finally:
+        database.close()
+    if present != head:
+        found = f"{where} is at {present or 'nothing'}, this version needs {head}"
+        return Check(name="database", state="fail", found=found, advice="run: paperlark migrate")
+    return Check(name="database", state="pass", found=f"{where} is up to date")
+
+
+def _broker(settings: Settings) -> Check:
+    if settings.redis_url is None:
+        return Check(name="broker", state="pass", found="'paperlark serve' starts its own")
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.exceptions import RedisError
+    from redis.retry import Retry
+
+    where = re.sub(r"//[^@/]*@", "//…@", settings.redis_url)
+    client = Redis.from_url(
+        settings.redis_url, socket_connect_timeout=3, socket_timeout=3, retry=Retry(NoBackoff(), 0)
+    )
+    try:
+        client.ping()
+        policy = client.config_get("maxmemory-policy").get("maxmemory-policy")
+    except (RedisError, OSError) as error:
+        return Check(
+            name="broker",
+            state="fail",
+            found=f"{where} can't be reached: {type(error).__name__}",
+            advice="check PAPERLARK_REDIS_URL and that the server runs; mail waits in the database meanwhile",
+        )
+    finally:
+        client.close()
+    if policy != "noeviction":
+        found = f"{where} may throw tasks away (maxmemory-policy {policy})"
+        return Check(name="broker", state="warn", found=found, advice="set maxmemory-policy noeviction")
+    return Check(name="broker", state="pass", found=f"{where} answers")
+
+
+class DnsResolver:
+    """Asks the machine's resolver."""
+
+    def txt(self, name: str) -> list[str]:
+        """Return the texts of the TXT records of ``name``."""
+        return [b"".join(record.strings).decode("utf-8", "replace") for record in self._ask(name, "TXT")]
+
+    def mx(self, name: str) -> list[str]:
+        """Return the hosts of the MX records of ``name``, the preferred first."""
+        records = sorted(self._ask(name, "MX"), key=lambda record: record.preference)
+        return [str(record.exchange).rstrip(".") for record in records]
+
+    def addresses(self, name: str) -> list[str]:
+        """Return the A and AAAA records of ``name``."""
+        return [str(record) for kind in ("A", "AAAA") for record in self._ask(name, kind)]
+
+    @staticmethod
+    def _ask(name: str, kind: str) -> list[Any]:
+        import dns.exception
+        import dns.resolver
+
+        try:
+            return list(dns.resolver.resolve(name, kind, lifetime=5))
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            return []
+        except dns.exception.DNSException as error:
+            raise OSError(str(error) or type(error).__name__) from error
