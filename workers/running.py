@@ -4,10 +4,12 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from celery.apps.worker import Worker
+from celery.exceptions import SecurityWarning
 
 from service.bootstrap import Parts
 from service.config import Settings
@@ -29,6 +31,8 @@ def run_worker(
     alive_file: Path | None = None,
 ) -> int:
     """Serve the queues until told to stop; return the exit code."""
+    # Celery warns of root because pickled tasks could do anything then; ours are JSON, names and ids.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     app = make_app(settings, broker_url)
     if alive_file is not None:
         app.steps["consumer"].add(alive_step(alive_file))

@@ -1,0 +1,191 @@
+"""kill -9 while digests go out, ten times over: nobody gets two, nobody is forgotten, losses are counted.
+
+The judge is a sink that writes down what it accepts before it says so; it survives the kills.
+"""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from service.mail.claiming import SENDING_LEASE
+from service.mail.courier import WINDOW
+from tests.servers import free_port
+from workers.bell import CeleryBell
+
+KILLS = 10
+PEOPLE = 1500
+CONCURRENCY = 2
+PATIENCE_SECONDS = 60
+LOCAL_HOUR = 9
+
+
+@dataclass(slots=True)
+class Stage:
+    """A system set up in a folder of its own, with the sink that judges it."""
+
+    environment: dict[str, str]
+    log: Path
+
+    def accepted(self) -> list[str]:
+        """Return the recipient of each message the sink took, in order."""
+        return [line.partition("\t")[0] for line in self.log.read_text().splitlines()]
+
+    def run(self, *words: str, codes: tuple[int, ...] = (0,)) -> str:
+        """Run a command to its end and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "service.cli", *words],
+            check=False,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode in codes, f"{words} left with {done.returncode}:\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start a command as the head of a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "service.cli", *words],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def wait_for(self, count: int) -> bool:
+        """Wait until the sink has taken ``count`` messages; say whether it has."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            if len(self.accepted()) >= count:
+                return True
+            time.sleep(0.005)
+        return False
+
+
+def morning_zone() -> str:
+    """Return a zone where it is between nine and ten in the morning: everybody is due all test long."""
+    ahead = (LOCAL_HOUR - datetime.now(UTC).hour + 11) % 24 - 11
+    return f"Etc/GMT{-ahead:+d}" if ahead else "Etc/UTC"  # the sign of Etc/GMT is that of POSIX: reversed
+
+
+@contextlib.contextmanager
+def sink(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Run a sink that takes its time with each message; gives its relay URL and its log."""
+    log = folder / "accepted.log"
+    log.touch()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.sink", "--log", str(log), "--delay", "0.02"],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    )
+    try:
+        port = int(process.stdout.readline())
+        yield f"smtp://127.0.0.1:{port}?starttls=never", log
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture
+def make_stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
+    """Give a function that sets up a stage, its papers collected and its subscribers confirmed."""
+    with contextlib.ExitStack() as stack:
+
+        def make(**settings: str) -> Stage:
+            relay, log = stack.enter_context(sink(tmp_path))
+            environment = {
+                **{name: value for name, value in os.environ.items() if not name.startswith("PAPERLARK_")},
+                "PAPERLARK_DATA_DIR": str(tmp_path / "data"),
+                "PAPERLARK_SOURCES": "demo",
+                "PAPERLARK_SMTP_URL": relay,
+                "PAPERLARK_BASE_URL": f"http://127.0.0.1:{free_port()}",
+                **settings,
+            }
+            stage = Stage(environment, log)
+            stage.run("migrate")
+            stage.run("collect")
+            people = tmp_path / "people.csv"
+            lines = [f"reader{n}@example.org,{morning_zone()},{LOCAL_HOUR},daily" for n in range(PEOPLE)]
+            people.write_text("\n".join(["email,timezone,hour,weekdays", *lines, ""]))
+            stage.run("subscribers", "import", str(people), "--confirmed")
+            return stage
+
+        yield make
+
+
+def judge(stage: Stage, kills: int) -> None:
+    """Let the dust settle, as time would, and hold the sink's word against ours."""
+    issue_date = (datetime.now(UTC) + _offset()).date().isoformat()
+    later = datetime.now(UTC) + SENDING_LEASE + timedelta(minutes=5)
+    stage.run("run-due", "--at", later.isoformat(), "--json")
+    books = json.loads(stage.run("accounting", "--date", issue_date, "--json"))
+    copies = Counter(stage.accepted())
+
+    assert {reader: count for reader, count in copies.items() if count > 1} == {}
+    assert {
+        name: books[name] for name in ("due", "deferred", "failed", "queued", "cancelled", "skipped")
+    } == {"due": PEOPLE, "deferred": 0, "failed": 0, "queued": 0, "cancelled": 0, "skipped": {}}
+    assert books["sent"] + books["unknown"] == PEOPLE
+    lost = PEOPLE - len(copies)
+    assert 0 <= lost <= books["unknown"] <= kills * WINDOW * CONCURRENCY
+
+
+def _offset() -> timedelta:
+    ahead = (LOCAL_HOUR - datetime.now(UTC).hour + 11) % 24 - 11
+    return timedelta(hours=ahead)
+
+
+def test_killing_the_whole_process_tree(make_stage: Callable[..., Stage]) -> None:
+    """One process tree, SQLite, our own broker: only the head is killed, the kernel takes the rest."""
+    stage, chance = make_stage(), random.Random(7)
+    kills = 0
+    for _ in range(KILLS):
+        goal = len(stage.accepted()) + chance.randint(1, 60)
+        tree = stage.start("serve")
+        try:
+            assert stage.wait_for(goal), "no digest went out"
+        finally:
+            os.kill(tree.pid, signal.SIGKILL)
+            tree.wait()
+        kills += 1
+        time.sleep(0.3)  # what the dead wrote to their sockets may still arrive
+    assert len(stage.accepted()) < PEOPLE, "it was over before the last kill: nothing was tested"
+    judge(stage, kills)
+
+
+def test_killing_the_worker(make_stage: Callable[..., Stage], postgres_url: str, redis_url: str) -> None:
+    """Processes of their own, Postgres, Valkey: the worker with all its children is killed."""
+    stage, chance = (
+        make_stage(PAPERLARK_DATABASE_URL=postgres_url, PAPERLARK_REDIS_URL=redis_url),
+        random.Random(11),
+    )
+    bell = CeleryBell(redis_url)
+    for _ in range(KILLS):
+        goal = len(stage.accepted()) + chance.randint(1, 60)
+        worker = stage.start("worker", "--concurrency", str(CONCURRENCY))
+        try:
+            bell.ring("digests.plan_due")
+            bell.ring("mail.deliver", "bulk")
+            bell.ring("mail.deliver", "bulk")
+            assert stage.wait_for(goal), "no digest went out"
+        finally:
+            os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait()
+        time.sleep(0.3)
+    bell.close()
+    assert len(stage.accepted()) < PEOPLE, "it was over before the last kill: nothing was tested"
+    judge(stage, KILLS)
