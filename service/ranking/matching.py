@@ -11,7 +11,7 @@ from service.ranking.phrases import Occurrences, as_written, find, loose_words, 
 from service.ranking.values import Interest
 
 LEAST_EVIDENCE = 1.0  # a phrase once side by side in the abstract, or close together in the title
-LEAST_LIKENESS = 0.12  # cosine below which "similar to" would be a stretch
+LEAST_LIKENESS = 0.14  # cosine below which "similar to" would be a stretch
 LEAST_DISLIKENESS = 0.18
 DISLIKED_SHARE = 0.5  # of the weight of what was liked
 CATEGORY_WORTH = 0.25  # of the best lexical match
@@ -27,7 +27,7 @@ class Match:
     scores: Floats
     hints: Floats  # single words in common, 0..1: orders papers that don't match
     by_author: Mask
-    found: tuple[Occurrences, ...]
+    found: tuple[tuple[Occurrences, float], ...]  # each phrase with its rarity
 
 
 def match(corpus: Corpus, interest: Interest) -> Match:
@@ -42,20 +42,22 @@ def match(corpus: Corpus, interest: Interest) -> Match:
 
 
 def _match(corpus: Corpus, interest: Interest) -> Match:
-    found = tuple(find(corpus, phrase) for phrase in interest.phrases)
+    found: list[tuple[Occurrences, float]] = []
     lexical, evidence = np.zeros(corpus.count, np.float32), np.zeros(corpus.count, np.float32)
-    for one in found:
-        weight = one.evidence(corpus)
+    for phrase in interest.phrases:
+        occurrences = find(corpus, phrase)
+        weight = occurrences.evidence(corpus)
+        found.append((occurrences, rarity(int(np.count_nonzero(weight)), corpus.count)))
         evidence += weight
-        lexical += rarity(int(np.count_nonzero(weight)), corpus.count) * saturate(weight, corpus.lengths)
-    lexical = np.where(evidence >= LEAST_EVIDENCE, lexical, np.float32(0))
+        lexical += np.float32(found[-1][1]) * saturate(weight, corpus.lengths)
+    lexical = np.where(evidence >= LEAST_EVIDENCE - 1e-4, lexical, np.float32(0))
     alike, nearest = likeness(corpus, interest.examples)
     alike = np.where(nearest >= LEAST_LIKENESS, alike, np.float32(0))
     by_author = _by_author(corpus, interest.authors)
     scores = _to_one(lexical) + _to_one(alike) + CATEGORY_WORTH * in_categories(corpus, interest.categories)
     hints = _to_one(loose_words(corpus, interest.phrases))
     scores = np.where(scores > 0, scores + np.float32(0.01) * hints, 0) + AUTHOR_WORTH * by_author
-    return Match(scores.astype(np.float32), hints, by_author, found)
+    return Match(scores.astype(np.float32), hints, by_author, tuple(found))
 
 
 def match_liked(corpus: Corpus, liked: Sequence[str], disliked: Sequence[str]) -> Match:
@@ -134,13 +136,13 @@ def nearest_example(corpus: Corpus, ids: Sequence[str], place: int) -> str | Non
 def _matched_words(corpus: Corpus, result: Match, place: int) -> list[str]:
     """Give the matching words, those of the weightiest phrase first."""
     weighed = [
-        (-rarity(int(np.count_nonzero(weight)), corpus.count) * float(weight[place]), number, one)
-        for number, one in enumerate(result.found)
-        if (weight := one.evidence(corpus))[place] > 0
+        (-worth * evidence, number, occurrences, evidence)
+        for number, (occurrences, worth) in enumerate(result.found)
+        if (evidence := occurrences.evidence_in(corpus, place)) > 0
     ]
-    if not weighed or sum(float(one.evidence(corpus)[place]) for *_, one in weighed) < LEAST_EVIDENCE:
+    if sum(evidence for *_, evidence in weighed) < LEAST_EVIDENCE - 1e-4:  # sums differ in the last digits
         return []
-    texts = (as_written(corpus, one, place) for _, _, one in sorted(weighed, key=lambda entry: entry[:2]))
+    texts = (as_written(corpus, one, place) for _, _, one, _ in sorted(weighed, key=lambda entry: entry[:2]))
     return list(dict.fromkeys(text for text in texts if text))
 
 

@@ -55,6 +55,19 @@ class Occurrences:
         most: Floats = np.maximum(evidence, covered).astype(np.float32)
         return most
 
+    def evidence_in(self, corpus: Corpus, place: int) -> float:
+        """Weigh the occurrences in one candidate."""
+        exact, near = (
+            float(corpus.weight_at[places[corpus.paper_at[places] == place]].sum())
+            for places in (self.exact, self.near)
+        )
+        evidence = exact + NEAR_WORTH * max(near - exact, 0.0)
+        return (
+            evidence
+            if self.covered is None
+            else max(evidence, DESCRIPTION_WORTH * float(self.covered[place]))
+        )
+
 
 def find(corpus: Corpus, phrase: str) -> Occurrences:
     """Find ``phrase`` in the candidates' titles, keywords, summaries and abstracts."""
