@@ -1,6 +1,7 @@
 """The web application, wired: middleware, routes, errors. ``create_app`` is all the outside needs."""
 
 from fastapi import FastAPI
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from service.bootstrap import Parts
@@ -17,8 +18,6 @@ from service.web.security import HostGuard, SecurityHeaders, allowed_hosts
 from service.web.site import Site, load_assets, load_templates
 
 MAX_BODY_BYTES = 128 * 1024  # a form with every field full is below 40 kB
-MAX_FIELDS = 200
-MAX_FIELD_BYTES = 16 * 1024
 PRODUCTION_FILL_SECONDS = 2.0
 COMPRESSED_FROM_BYTES = 1024
 
@@ -61,8 +60,6 @@ def create_app(
         docs_url=None,  # the page would load its parts from another host
         redoc_url=None,
         redirect_slashes=False,  # RFC 8058: a one-click POST must not be redirected
-        max_body_size=MAX_BODY_BYTES,
-        form_limits={"max_fields": MAX_FIELDS, "max_files": 1, "max_part_size": MAX_FIELD_BYTES},
     )
     app.state.site = site
     for module in (pages, subscriptions, manage, feed, mailbox_pages, health, metrics, api):
@@ -77,6 +74,8 @@ def create_app(
 def _wrap(app: FastAPI, site: Site) -> None:
     """Add the middleware; the last one added is the outermost."""
     settings = site.parts.settings
+    # Innermost, so that its answer too is logged and gets its headers; FastAPI's own limit is outermost.
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM_BYTES, compresslevel=5)
     app.add_middleware(HeadAsGet)
     app.add_middleware(errors.ErrorPage, site=site)

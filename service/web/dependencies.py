@@ -63,9 +63,17 @@ def _write(site: SiteDep) -> Iterator[Writing]:
 WritingDep = Annotated[Writing, Depends(_write, scope="function")]
 
 
+MAX_FIELDS = 200
+MAX_FIELD_BYTES = 16 * 1024
+
+
 async def read_form(request: Request) -> FormData:
-    """Return the body of a form, of either encoding."""
-    return await request.form()
+    """Return the body of a form, of either encoding.
+
+    Raises:
+        HTTPException: 400, the body is malformed or holds more than any form of ours.
+    """
+    return await request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
 
 
 FormDep = Annotated[FormData, Depends(read_form)]
