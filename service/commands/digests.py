@@ -62,7 +62,7 @@ def run_due(at: AtOption = None, as_json: JsonOption = False) -> None:
       paperlark run-due --at 2026-02-13T08:00:00Z --json
     """
     from service.digests import running
-    from service.mail.transport import RelayUnavailable
+    from service.mail.pool import RelayUnavailable
     from service.subscribers.retention import expire
 
     now, parts = _open(at)

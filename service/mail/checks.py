@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from service.config import Environment, Settings
 from service.mail.dkim import RECOMMENDED_RSA_BITS, Signer
 from service.mail.message import sender_from
-from service.mail.transport import RelayUnavailable, open_relay
+from service.mail.pool import RelayUnavailable
+from service.mail.transport import open_relay
 
 RELAY_SECONDS = 15
 

@@ -15,7 +15,8 @@ from service.mail.composing import Claimed
 from service.mail.delivery import Outcome, Stage, Verdict
 from service.mail.letters import Letter
 from service.mail.message import Parcel, Press, sender_from
-from service.mail.transport import RelayUnavailable, SmtpRelay, open_relay
+from service.mail.pool import RelayUnavailable
+from service.mail.transport import SmtpRelay, open_relay
 
 __all__ = ["Courier", "MemoryRelay", "Relay", "RelayCourier", "RelayUnavailable", "open_courier"]
 

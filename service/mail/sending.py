@@ -32,9 +32,9 @@ from service.mail.delivery import (
 )
 from service.mail.letters import Letter
 from service.mail.message import Parcel
+from service.mail.pool import RelayUnavailable
 from service.mail.sweeping import OnUnsent
 from service.mail.tables import DeliveryRow
-from service.mail.transport import RelayUnavailable
 
 logger = structlog.get_logger()
 

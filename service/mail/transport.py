@@ -1,19 +1,14 @@
-"""SMTP over connections that are kept: a pool for one relay, inside one event loop.
+"""Hands messages to a relay over the connections of a pool.
 
-aiosmtplib owns connection, TLS and login. The transaction is ours, command by command, because only then is
-it known whether an error came before the message (nothing was sent) or after it (nobody knows).
-Bytes go out as they were signed; only a dot at the start of a line is doubled (RFC 5321, 4.5.2).
+The transaction is ours, command by command, because only then is it known whether an error came before the
+message (nothing was sent) or after it (nobody knows). Bytes go out as they were signed; only a dot at
+the start of a line is doubled (RFC 5321, 4.5.2).
 """
 
-import asyncio
 import ssl
-from collections import deque
-from dataclasses import dataclass
-from typing import NoReturn
 
 from aiosmtplib import (
     SMTP,
-    SMTPAuthenticationError,
     SMTPException,
     SMTPResponseException,
     SMTPServerDisconnected,
@@ -24,16 +19,12 @@ from aiosmtplib.response import SMTPResponse
 from service.config import Settings, SmtpEndpoint
 from service.mail.delivery import Outcome, Stage, Verdict
 from service.mail.message import Parcel
+from service.mail.pool import DATA_SECONDS, Connection, Limits, Pool, RelayUnavailable
 from service.mail.replies import enhanced_code, harmless
 
 # Two on fresh connections after one on a connection the relay may have closed silently.
 TRIES = 3
 SERVICE_CLOSING = 421
-DATA_SECONDS = 120  # for the 354 (RFC 5321, 4.5.3.2)
-
-
-class RelayUnavailable(Exception):
-    """No relay can be talked to; nothing was tried. The message says why and what to look at."""
 
 
 class _LostBeforeMessage(Exception):
@@ -52,29 +43,6 @@ class _Answered(Exception):
         self.stage, self.response = stage, response
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How a relay's connections are used; seconds."""
-
-    connections: int = 8
-    command_seconds: float = 300
-    data_seconds: float = DATA_SECONDS
-    final_reply_seconds: float = 600
-    messages_per_connection: int = 500
-    age_seconds: float = 600
-
-
-class _Connection:
-    """One connection with what it has done so far."""
-
-    __slots__ = ("client", "message_count", "opened_at")
-
-    def __init__(self, client: SMTP, opened_at: float) -> None:
-        self.client = client
-        self.opened_at = opened_at
-        self.message_count = 0
-
-
 class SmtpRelay:
     """A relay with a pool of connections that are opened as needed and used again."""
 
@@ -90,14 +58,9 @@ class SmtpRelay:
 
         ``tls_context`` replaces the system's trust store; certificates are checked in any case.
         """
-        self.endpoint = endpoint
-        self.helo_name = helo_name
         self.limits = limits or Limits()
-        self._tls_context = tls_context
-        self._idle: deque[_Connection] = deque()
-        self._open_count = 0
-        self._allowed = self.limits.connections
-        self._freed: asyncio.Condition | None = None
+        self.endpoint = endpoint
+        self._pool = Pool(endpoint, helo_name=helo_name, limits=self.limits, tls_context=tls_context)
 
     # -- the courier's side --------------------------------------------------------------------------
 
@@ -107,15 +70,15 @@ class SmtpRelay:
         Raises:
             RelayUnavailable: none can be had.
         """
-        connection = await self._take()
-        await self._give(connection)
+        connection = await self._pool.take()
+        await self._pool.give(connection)
 
     async def deliver(self, parcel: Parcel) -> Outcome:
         """Hand over one parcel; trouble with the relay is an outcome, never an exception."""
         lost: _LostBeforeMessage | None = None
         for _ in range(TRIES):
             try:
-                connection = await self._take()
+                connection = await self._pool.take()
             except RelayUnavailable as unavailable:
                 return Outcome(
                     verdict=Verdict.UNREACHABLE, stage=Stage.CONNECT, text=harmless(str(unavailable))
@@ -130,16 +93,12 @@ class SmtpRelay:
         return _outcome_of_loss(lost)
 
     async def close(self) -> None:
-        """Say goodbye on every idle connection and forget the loop they lived in."""
-        while self._idle:
-            await self._quit(self._idle.popleft())
-        self._open_count = 0
-        self._allowed = self.limits.connections
-        self._freed = None
+        """Say goodbye; the next event loop starts anew."""
+        await self._pool.close()
 
     # -- one transaction -----------------------------------------------------------------------------
 
-    async def _attempt(self, connection: _Connection, parcel: Parcel) -> Outcome:
+    async def _attempt(self, connection: Connection, parcel: Parcel) -> Outcome:
         keep = False
         try:
             outcome = await self._transaction(connection, parcel)
@@ -149,11 +108,11 @@ class SmtpRelay:
             return outcome
         finally:
             if keep:
-                await self._give(connection)
+                await self._pool.give(connection)
             else:
-                await self._drop(connection)
+                await self._pool.drop(connection)
 
-    async def _transaction(self, connection: _Connection, parcel: Parcel) -> Outcome:
+    async def _transaction(self, connection: Connection, parcel: Parcel) -> Outcome:
         client, seconds = connection.client, self.limits.command_seconds
         sender, recipient = parcel.envelope_sender.encode("ascii"), parcel.recipient.encode("ascii")
         try:
@@ -194,115 +153,13 @@ class SmtpRelay:
             return _outcome(Verdict.SENT, Stage.DOT, response)
         return _outcome_of_reply(Stage.DOT, response)
 
-    async def _reset(self, connection: _Connection) -> bool:
+    async def _reset(self, connection: Connection) -> bool:
         """Clear the transaction after a refusal; say whether the connection is still good."""
         try:
             await connection.client.rset(timeout=self.limits.command_seconds)
         except (SMTPException, OSError):
             return False
         return True
-
-    # -- the pool ------------------------------------------------------------------------------------
-
-    async def _take(self) -> _Connection:
-        """Take an idle connection, open one, or wait for one.
-
-        Raises:
-            RelayUnavailable: the relay can't be reached and no connection stands.
-        """
-        freed = self._freed = self._freed or asyncio.Condition()
-        while True:
-            async with freed:
-                while not self._idle and self._open_count >= self._allowed:
-                    await freed.wait()
-                if self._idle:
-                    connection = self._idle.pop()  # the one used last: the others may age and go
-                else:
-                    self._open_count += 1
-                    connection = None
-            if connection is None:
-                return await self._open_another(freed)
-            if connection.client.is_connected and not self._worn(connection):
-                return connection
-            await self._retire(connection)
-
-    async def _open_another(self, freed: asyncio.Condition) -> _Connection:
-        try:
-            return await self._open()
-        except RelayUnavailable:
-            async with freed:
-                self._open_count -= 1
-                # A relay that allows fewer connections than we would like: make do with what stands.
-                crowded = self._open_count > 0
-                self._allowed = max(1, self._open_count)
-                freed.notify_all()
-            if not crowded:
-                raise
-            return await self._take()
-        except BaseException:
-            self._open_count -= 1
-            raise
-
-    def _worn(self, connection: _Connection) -> bool:
-        age = asyncio.get_running_loop().time() - connection.opened_at
-        return (
-            connection.message_count >= self.limits.messages_per_connection or age > self.limits.age_seconds
-        )
-
-    async def _give(self, connection: _Connection) -> None:
-        if not connection.client.is_connected:
-            await self._drop(connection)
-            return
-        self._idle.append(connection)
-        await self._notify()
-
-    async def _retire(self, connection: _Connection) -> None:
-        await self._quit(connection)
-        self._open_count -= 1
-        await self._notify()
-
-    async def _drop(self, connection: _Connection) -> None:
-        connection.client.close()
-        self._open_count -= 1
-        await self._notify()
-
-    async def _notify(self) -> None:
-        if self._freed is not None:
-            async with self._freed:
-                self._freed.notify()
-
-    async def _quit(self, connection: _Connection) -> None:
-        try:
-            if connection.client.is_connected:
-                await connection.client.quit(timeout=5)
-        except (SMTPException, OSError):
-            pass  # we are leaving either way
-        finally:
-            connection.client.close()
-
-    async def _open(self) -> _Connection:
-        endpoint = self.endpoint
-        client = SMTP(
-            hostname=endpoint.host,
-            port=endpoint.port,
-            username=endpoint.username,
-            password=endpoint.password,
-            local_hostname=self.helo_name,
-            timeout=self.limits.command_seconds,
-            use_tls=endpoint.implicit_tls,
-            # Never "if offered": aiosmtplib's default would go on in clear where STARTTLS is cut out.
-            start_tls=endpoint.starttls,
-            validate_certs=True,
-            tls_context=self._tls_context,
-        )
-        try:
-            await client.connect()
-            if client.is_ehlo_or_helo_needed:
-                await client.ehlo()
-        except (SMTPException, OSError, ValueError) as error:
-            client.close()
-            _explain(endpoint, error)
-        return _Connection(client, asyncio.get_running_loop().time())
 
 
 def open_relay(
@@ -363,17 +220,3 @@ def _outcome_of_loss(lost: _LostBeforeMessage | None) -> Outcome:
     return Outcome(
         verdict=Verdict.DEFERRED, stage=stage, code=code, enhanced=enhanced_code(text), text=harmless(text)
     )
-
-
-def _explain(endpoint: SmtpEndpoint, error: Exception) -> NoReturn:
-    """Say which step towards the relay failed, without credentials."""
-    where = f"{endpoint.host}:{endpoint.port}"
-    if isinstance(error, SMTPAuthenticationError):
-        message = f"{where} refuses the user name or password ({error.code})"
-    elif isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
-        message = f"{where}: the TLS certificate or handshake failed: {error}"
-    elif isinstance(error, SMTPResponseException):
-        message = f"{where} answers {error.code} {error.message}"
-    else:
-        message = f"{where}: {type(error).__name__}: {error}"
-    raise RelayUnavailable(harmless(message)) from error

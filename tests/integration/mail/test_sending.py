@@ -21,10 +21,11 @@ from service.mail.courier import MemoryRelay, RelayCourier
 from service.mail.delivery import Outcome, Stage, Status, Verdict
 from service.mail.letters import Letter
 from service.mail.message import Parcel, Press
+from service.mail.pool import Limits
 from service.mail.sending import Tally, deliver_waiting
 from service.mail.sweeping import sweep
 from service.mail.tables import DeliveryRow
-from service.mail.transport import Limits, SmtpRelay
+from service.mail.transport import SmtpRelay
 from tests.relays import scripted_relay
 from tests.unit.mail.letter_samples import a_digest, a_sender
 

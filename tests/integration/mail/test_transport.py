@@ -15,7 +15,8 @@ from service.keys import Keyring
 from service.mail.delivery import Stage, Verdict
 from service.mail.dkim import Signer
 from service.mail.message import Parcel, Press
-from service.mail.transport import Limits, RelayUnavailable, SmtpRelay, open_relay
+from service.mail.pool import Limits, RelayUnavailable
+from service.mail.transport import SmtpRelay, open_relay
 from tests.integration.mail.certificates import tls_contexts
 from tests.relays import DROP, SILENCE, ScriptedRelay, scripted_relay
 from tests.unit.mail.letter_samples import a_digest, a_sender

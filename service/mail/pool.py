@@ -1,0 +1,180 @@
+"""Connections to one relay, opened as needed, used again, and given up before the relay tires of them.
+
+aiosmtplib owns connection, TLS and login. Everything here lives inside one event loop at a time.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from dataclasses import dataclass
+from typing import NoReturn
+
+from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPResponseException
+
+from service.config import SmtpEndpoint
+from service.mail.replies import harmless
+
+DATA_SECONDS = 120  # for the 354 (RFC 5321, 4.5.3.2)
+QUIT_SECONDS = 5
+
+
+class RelayUnavailable(Exception):
+    """No relay can be talked to; nothing was tried. The message says why and what to look at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How a relay's connections are used; seconds."""
+
+    connections: int = 8
+    command_seconds: float = 300
+    data_seconds: float = DATA_SECONDS
+    final_reply_seconds: float = 600
+    messages_per_connection: int = 500
+    age_seconds: float = 600
+
+
+class Connection:
+    """One connection with what it has done so far."""
+
+    __slots__ = ("client", "message_count", "opened_at")
+
+    def __init__(self, client: SMTP, opened_at: float) -> None:
+        self.client = client
+        self.opened_at = opened_at  # by the loop's clock
+        self.message_count = 0
+
+
+class Pool:
+    """Up to ``limits.connections`` connections, fewer where the relay allows fewer."""
+
+    def __init__(
+        self, endpoint: SmtpEndpoint, *, helo_name: str, limits: Limits, tls_context: ssl.SSLContext | None
+    ) -> None:
+        """Take where to and how; no connection is opened yet."""
+        self.endpoint = endpoint
+        self.helo_name = helo_name
+        self.limits = limits
+        self._tls_context = tls_context
+        self._idle: deque[Connection] = deque()
+        self._open_count = 0
+        self._allowed = limits.connections
+        self._freed: asyncio.Condition | None = None
+
+    async def take(self) -> Connection:
+        """Take an idle connection, open one, or wait for one.
+
+        Raises:
+            RelayUnavailable: the relay can't be reached and no connection stands.
+        """
+        freed = self._freed = self._freed or asyncio.Condition()
+        while True:
+            async with freed:
+                await freed.wait_for(lambda: self._idle or self._open_count < self._allowed)
+                # The one used last: the others may age and go.
+                connection = self._idle.pop() if self._idle else None
+                self._open_count += connection is None
+            connection = connection or await self._open_another()
+            if connection is None:
+                continue
+            if connection.client.is_connected and not self._worn(connection):
+                return connection
+            await self._quit(connection)
+            await self._close_one()
+
+    async def give(self, connection: Connection) -> None:
+        """Put a connection back that is ready for the next transaction."""
+        if connection.client.is_connected:
+            self._idle.append(connection)
+            await self._notify()
+        else:
+            await self.drop(connection)
+
+    async def drop(self, connection: Connection) -> None:
+        """Close a connection whose state is not known."""
+        connection.client.close()
+        await self._close_one()
+
+    async def close(self) -> None:
+        """Say goodbye on every idle connection and forget the loop they lived in."""
+        while self._idle:
+            await self._quit(self._idle.popleft())
+        self._open_count = 0
+        self._allowed = self.limits.connections
+        self._freed = None
+
+    async def _open_another(self) -> Connection | None:
+        """Open a connection; None if the relay wants no more but others stand, which must do then."""
+        try:
+            return await self._open()
+        except RelayUnavailable:
+            await self._close_one()
+            self._allowed = max(1, self._open_count)
+            if self._open_count == 0:
+                raise
+            return None
+        except BaseException:
+            self._open_count -= 1
+            raise
+
+    def _worn(self, connection: Connection) -> bool:
+        age = asyncio.get_running_loop().time() - connection.opened_at
+        return (
+            connection.message_count >= self.limits.messages_per_connection or age > self.limits.age_seconds
+        )
+
+    async def _close_one(self) -> None:
+        self._open_count -= 1
+        await self._notify()
+
+    async def _notify(self) -> None:
+        if self._freed is not None:
+            async with self._freed:
+                self._freed.notify()
+
+    async def _quit(self, connection: Connection) -> None:
+        try:
+            if connection.client.is_connected:
+                await connection.client.quit(timeout=QUIT_SECONDS)
+        except (SMTPException, OSError):
+            pass  # we are leaving either way
+        finally:
+            connection.client.close()
+
+    async def _open(self) -> Connection:
+        endpoint = self.endpoint
+        client = SMTP(
+            hostname=endpoint.host,
+            port=endpoint.port,
+            username=endpoint.username,
+            password=endpoint.password,
+            local_hostname=self.helo_name,
+            timeout=self.limits.command_seconds,
+            use_tls=endpoint.implicit_tls,
+            # Never "if offered": aiosmtplib's default would go on in clear where STARTTLS is cut out.
+            start_tls=endpoint.starttls,
+            validate_certs=True,
+            tls_context=self._tls_context,
+        )
+        try:
+            await client.connect()
+            if client.is_ehlo_or_helo_needed:
+                await client.ehlo()
+        except (SMTPException, OSError, ValueError) as error:
+            client.close()
+            _explain(endpoint, error)
+        return Connection(client, asyncio.get_running_loop().time())
+
+
+def _explain(endpoint: SmtpEndpoint, error: Exception) -> NoReturn:
+    """Say which step towards the relay failed, without credentials."""
+    where = f"{endpoint.host}:{endpoint.port}"
+    if isinstance(error, SMTPAuthenticationError):
+        message = f"{where} refuses the user name or password ({error.code})"
+    elif isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
+        message = f"{where}: the TLS certificate or handshake failed: {error}"
+    elif isinstance(error, SMTPResponseException):
+        message = f"{where} answers {error.code} {error.message}"
+    else:
+        message = f"{where}: {type(error).__name__}: {error}"
+    raise RelayUnavailable(harmless(message)) from error
