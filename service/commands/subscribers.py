@@ -121,12 +121,13 @@ def erase_command(address: AddressArgument, as_json: JsonOption = False) -> None
 
       paperlark subscribers erase ann@example.org
     """
+    from service.subscribers.addresses import parse_address
     from service.subscribers.personal_data import erase, scrub
 
     parts = _open_parts()
     with parts.database.transaction() as session:
         erase(session, parts.keyring, _find(session, address), parts.clock())
-    scrub(parts.database)
+    scrub(parts.database, parse_address(address))
     if as_json:
         print_json({"erased": 1})
     else:

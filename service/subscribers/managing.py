@@ -38,10 +38,14 @@ class ManageView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Performed:
-    """What the button did; ``document`` is the copy when it was an export."""
+    """What the button did.
+
+    ``document`` is the copy when it was an export; ``address`` what was erased, to look for traces of it.
+    """
 
     action: Action
     document: dict[str, Any] | None = None
+    address: str | None = None
 
 
 def request_link(
@@ -110,18 +114,19 @@ def perform(
 ) -> Performed | None:
     """Do what the link says, once; None if it is void, used or has expired.
 
-    After an erasure has been committed, call :func:`service.subscribers.personal_data.scrub`.
+    After an erasure has been committed, call ``personal_data.scrub`` with the address.
     """
     for action, purpose in PURPOSES.items():
         row = tokens.find(session, keyring, purpose, token, now)
         if row is None or not tokens.use(session, row, now):
             continue
-        if action == "erase":
-            erase(session, keyring, row.subscriber_id, now, origin=origin)
-            return Performed(action=action)
         subscriber = storing.load_locked(session, row.subscriber_id)
         if subscriber is None:
             return None
+        if action == "erase":
+            address = subscriber.address
+            erase(session, keyring, subscriber.id, now, origin=origin)
+            return Performed(action=action, address=address)
         consent.record(
             session,
             Kind.EXPORTED,

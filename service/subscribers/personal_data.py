@@ -5,6 +5,7 @@ Digests build on subscribers, not the other way round; so their tables are named
 
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Date, String, column, delete, or_, select, table, update
@@ -130,17 +131,36 @@ def forget(session: Session, subscriber: SubscriberRow, address_keys: Iterable[b
     session.execute(delete(SubscriberRow).where(SubscriberRow.id == subscriber.id))
 
 
-def scrub(database: Database) -> None:
-    """Take erased bytes out of SQLite's write-ahead log, too; Postgres does so by its own vacuum.
+def scrub(database: Database, address: str | None = None) -> None:
+    """Take what was erased out of SQLite's files; Postgres does so by its own vacuum. Call it after commit.
 
-    SQLite overwrites freed pages by itself (``secure_delete``). Does nothing while readers hold the log.
+    SQLite overwrites freed cells by itself (``secure_delete``), but not the copies that moving rows between
+    pages leaves in the gaps: about one erased address in a thousand was found there. So the file is searched
+    for ``address``, and written anew where it still stands. While readers hold the log, its end is left to
+    the next checkpoint.
     """
-    if database.is_sqlite:
-        connection = database.engine.raw_connection()
-        try:
-            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            connection.close()
+    if not database.is_sqlite:
+        return
+    connection = database.engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA query_only=OFF")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if address and _holds(Path(str(database.engine.url.database)), address.encode()):
+            cursor.execute("VACUUM")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.close()
+
+
+def _holds(path: Path, trace: bytes) -> bool:
+    tail = b""
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            if trace in tail + block:
+                return True
+            tail = block[-len(trace) :]
+    return False
 
 
 def _consent_of(subscriber_id: int, keys: Iterable[bytes]) -> Any:

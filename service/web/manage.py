@@ -69,7 +69,7 @@ def manage(request: Request, site: SiteDep, writing: WritingDep, token: str) -> 
     if done is None:
         return dead_link(site, "manage")
     if done.action == "erase":
-        writing.after_commit(lambda: scrub(site.parts.database))
+        writing.after_commit(lambda: scrub(site.parts.database, done.address))
         return site.page("erased.html")
     body = json.dumps(done.document, ensure_ascii=False, indent=2, default=str)
     headers = {"Content-Disposition": 'attachment; filename="paperlark-my-data.json"'}

@@ -58,7 +58,9 @@ def mail_a_digest(desk: Desk) -> None:
 
 def erase(desk: Desk) -> None:
     desk.request_link("erase")
-    assert desk.perform(desk.manage_token()) == managing.Performed(action="erase")
+    performed = desk.perform(desk.manage_token())
+    assert performed == managing.Performed(action="erase", address=ANN)
+    personal_data.scrub(desk.database, performed.address)
 
 
 def test_the_link_comes_by_mail_and_lives_thirty_minutes(desk: Desk) -> None:
@@ -209,10 +211,25 @@ def test_no_byte_of_an_erased_address_is_left_in_the_sqlite_file(quick_desk: Des
     personal_data.scrub(desk.database)
     assert ANN.encode() in path.read_bytes()
     erase(desk)
-    personal_data.scrub(desk.database)
 
     for file in path.parent.glob(f"{path.name}*"):
         assert ANN.encode() not in file.read_bytes()
+
+
+def test_a_copy_left_between_the_rows_is_found_and_written_over(quick_desk: Desk) -> None:
+    desk = quick_desk
+    desk.subscribe()
+    with desk.database.engine.connect() as connection:  # as after rows have moved between pages
+        connection.exec_driver_sql("PRAGMA secure_delete=OFF")
+        connection.execute(delete(SubscriberRow))
+        connection.commit()
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
+    path = Path(str(desk.database.engine.url.database))
+    personal_data.scrub(desk.database)
+    assert ANN.encode() in path.read_bytes()
+
+    personal_data.scrub(desk.database, ANN)
+    assert ANN.encode() not in path.read_bytes()
 
 
 def test_no_byte_of_an_erased_address_is_left_in_a_dump(
