@@ -60,6 +60,7 @@ def rank(
       paperlark rank --profile me.json --candidates papers.jsonl.gz --json
     """
     from service.config import Settings
+    from service.logs import configure_logging
     from service.papers.reading import UnreadableFile, read_candidates, read_profile
     from service.papers.trend import trends
     from service.papers.vectors import load_vectors, save_vectors
@@ -73,6 +74,7 @@ def rank(
     except UnreadableFile as error:
         fail(str(error), EXIT_USAGE)
     settings = Settings()
+    configure_logging(settings.log_format)
     examples, seen_before = _from_database(settings, person, papers, now)
     store = load_vectors(settings.data_dir)
     corpus = Corpus.build(papers, examples=examples, vectors=store)

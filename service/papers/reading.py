@@ -90,7 +90,7 @@ def read_profile(path: Path) -> Profile:
 def _profile(given: object) -> Profile:
     if not isinstance(given, Mapping):
         raise TypeError("a profile is a JSON object with interests, liked, disliked, seen")
-    interests = given.get("interests") or []
+    interests = [] if given.get("interests") is None else given["interests"]
     if not isinstance(interests, list):
         raise TypeError("interests is not a list")
     return Profile(

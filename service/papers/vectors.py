@@ -24,7 +24,7 @@ def load_vectors(folder: Path) -> TokenStore:
     """Load the kept tokens of ``folder``; an empty store where there is nothing usable."""
     path = folder / FILE_NAME
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return _store(kept)
     except FileNotFoundError:
         return TokenStore()
