@@ -145,17 +145,18 @@ def environment(data_dir: Path, **settings: str) -> dict[str, str]:
 
 def new_embedded(folder: Path, **settings: str) -> System:
     """Describe a system that ``paperlark serve`` runs; it is not started."""
+    url = f"http://127.0.0.1:{free_port()}"
     return System(
-        url=f"http://127.0.0.1:{free_port()}",
+        url=url,
         store=MailboxStore(folder / "data" / "mailbox"),
-        environment=environment(folder / "data", **settings),
+        environment=environment(folder / "data", **{"base_url": url, "sources": "demo", **settings}),
         log=folder / "log",
     )
 
 
 def start_serve(system: System) -> subprocess.Popen[str]:
     """Start ``paperlark serve`` and wait until it says that it answers."""
-    process = system.start("serve", "--port", system.url.rpartition(":")[2])
+    process = system.start("serve")
     assert process.stdout is not None
     line = process.stdout.readline()
     assert system.url in line, f"{line!r}; log: {system.tail()}"
@@ -231,7 +232,7 @@ def write_recordings(folder: Path, papers: list[Recorded]) -> None:
                 "id": paper.id,
                 "title": paper.title,
                 "summary": f"{paper.title}. We study this in depth and report what we found.",
-                "authors": [{"name": "Ada Lovelace"}, {"name": "Alan Turing"}],
+                "authors": [{"name": f"Author {paper.id}"}],
                 "publishedAt": (paper.at - timedelta(days=1)).isoformat(),
             },
             "publishedAt": (paper.at - timedelta(days=1)).isoformat(),
