@@ -76,7 +76,7 @@ def _wrap(app: FastAPI, site: Site) -> None:
     settings = site.parts.settings
     # Innermost, so that its answer too is logged and gets its headers; FastAPI's own limit is outermost.
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)
-    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM_BYTES, compresslevel=5)
+    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM_BYTES, compresslevel=3)
     app.add_middleware(HeadAsGet)
     app.add_middleware(errors.ErrorPage, site=site)
     app.add_middleware(HostGuard, hosts=allowed_hosts(settings))
