@@ -8,10 +8,13 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from service.subscribers.addresses import InvalidAddress, parse_address
 from service.subscribers.preferences import InvalidPreferences, Preferences, read_preferences
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 COLUMNS = ("email", "timezone", "hour", "weekdays", "topics", "mutes", "papers")
 
@@ -47,7 +50,13 @@ def read_csv(file: BinaryIO) -> Iterator[Line | Problem]:
     """
     # Bytes that are no UTF-8 are carried along, so that they spoil one line and not the file.
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.reader(text)
+    try:
+        yield from _read_lines(csv.reader(text))
+    finally:
+        text.detach()  # the file is the caller's to close
+
+
+def _read_lines(reader: "Reader") -> Iterator[Line | Problem]:
     columns = _read_header(reader)
     seen: dict[str, int] = {}
     number = reader.line_num + 1
@@ -63,7 +72,7 @@ def read_csv(file: BinaryIO) -> Iterator[Line | Problem]:
         number = reader.line_num + 1
 
 
-def _read_header(reader: Iterator[list[str]]) -> tuple[str, ...]:
+def _read_header(reader: "Reader") -> tuple[str, ...]:
     header = _next(reader)
     if not isinstance(header, list):
         raise BadHeader("the file is empty; its first line names the columns: " + ", ".join(COLUMNS))
@@ -75,7 +84,7 @@ def _read_header(reader: Iterator[list[str]]) -> tuple[str, ...]:
     return columns
 
 
-def _next(reader: Iterator[list[str]]) -> list[str] | str | None:
+def _next(reader: "Reader") -> list[str] | str | None:
     try:
         return next(reader, None)
     except csv.Error as error:

@@ -1,0 +1,116 @@
+"""Lists as people make them: what is read, and how each line that can't be is reported."""
+
+import io
+
+import pytest
+
+from service.subscribers.csv_reading import BadHeader, Line, Problem, read_csv
+from service.subscribers.preferences import Preferences, read_preferences
+from service.subscribers.topics import CATALOGUE
+
+
+def read(content: str | bytes) -> list[Line | Problem]:
+    return list(read_csv(io.BytesIO(content.encode() if isinstance(content, str) else content)))
+
+
+def test_all_columns_are_read() -> None:
+    header = "email,timezone,hour,weekdays,topics,mutes,papers\n"
+    row = f"Ann@example.org,Europe/Berlin,7,mon;thu,{CATALOGUE[0].slug};protein folding,crypto; nft,5\n"
+
+    assert read(header + row) == [
+        Line(
+            2,
+            "ann@example.org",
+            read_preferences(
+                {
+                    "timezone": "Europe/Berlin",
+                    "hour": 7,
+                    "weekdays": ["mon", "thu"],
+                    "topics": [CATALOGUE[0].slug],
+                    "words": "protein folding",
+                    "mutes": ["crypto", "nft"],
+                    "papers": 5,
+                }
+            ),
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"email\nann@example.org\n",
+        b"\xef\xbb\xbfEmail\r\nann@example.org\r\n",
+        b"hour,email\n\n8,ann@example.org",
+        b"email,topics\nann@example.org\n",
+        b'email,topics\n"ann@example.org",""\n,\n\n',
+    ],
+)
+def test_byte_order_mark_line_ends_order_and_gaps_do_not_matter(content: bytes) -> None:
+    [line] = read(content)
+
+    assert isinstance(line, Line)
+    assert (line.address, line.preferences) == ("ann@example.org", Preferences())
+
+
+def test_each_problem_names_its_line_and_field_and_the_rest_is_kept() -> None:
+    lines = read(
+        "email,hour,timezone\n"
+        "ann@example.org,8,UTC\n"
+        "not an address,25,Nowhere\n"
+        "\n"
+        "bob@example.org,9,Asia/Tokyo,more\n"
+        '"carol@example.org","10\n",UTC\n'
+        "ANN@example.org,8,UTC\n"
+        "dave@example.org\n"
+    )
+
+    taken = [(line.number, line.address) for line in lines if isinstance(line, Line)]
+    assert taken == [(2, "ann@example.org"), (6, "carol@example.org"), (9, "dave@example.org")]
+    problems = [(each.number, each.kind, each.field) for each in lines if isinstance(each, Problem)]
+    assert problems == [
+        (3, "unreadable", "email"),
+        (3, "unreadable", "timezone"),
+        (3, "unreadable", "hour"),
+        (5, "unreadable", "line"),
+        (8, "duplicate", "email"),
+    ]
+
+
+def test_bytes_that_are_no_utf8_spoil_one_line_only() -> None:
+    lines = read(b"email,topics\nann@example.org,caf\xe9\nbob@example.org,caf\xc3\xa9\n")
+
+    assert lines[0] == Problem(2, "unreadable", "line", "is not UTF-8")
+    assert isinstance(lines[1], Line)
+    assert lines[1].preferences.interests[0].name == "café"
+
+
+def test_a_cell_beyond_measure_spoils_one_line_only() -> None:
+    lines = read("email,topics\nann@example.org," + "x" * 200_000 + "\nbob@example.org,speech\n")
+
+    assert [type(line) for line in lines] == [Problem, Line]
+
+
+def test_no_problem_repeats_an_address() -> None:
+    lines = read("email\nann@example.org\nANN@example.org\nsecret.person@\n")
+    problems = [line for line in lines if isinstance(line, Problem)]
+
+    assert [(problem.number, problem.kind) for problem in problems] == [(3, "duplicate"), (4, "unreadable")]
+    assert problems[0].reason == "same as line 2"
+    assert "secret" not in problems[1].reason
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "empty"),
+        ("ann@example.org\n", "no such column"),
+        ("email;hour\nann@example.org;8\n", "no such column"),
+        ("email,time_zone\n", "time_zone"),
+        ("hour\n8\n", "email"),
+        ("email,hour,hour\n", "once"),
+    ],
+)
+def test_a_header_that_misleads_stops_the_import(content: str, words: str) -> None:
+    with pytest.raises(BadHeader, match=words):
+        read(content)
