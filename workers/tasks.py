@@ -23,7 +23,7 @@ log = structlog.get_logger()
 def register_tasks(app: Celery, desk: Desk) -> None:
     """Register every task with ``app``; they work with what ``desk`` opens."""
     for name, work in WORK.items():
-        app.task(_in_turn(desk, name, work), name=name)
+        app.task(_in_turn(desk, name, work), name=name, shared=False)
 
 
 def _in_turn(desk: Desk, name: str, work: Callable[..., bool]) -> Callable[..., None]:

@@ -17,8 +17,11 @@ STOP_SECONDS = 2.0
 @contextmanager
 def running_worker(settings: Settings, broker_url: str, *, threads: int) -> Iterator[None]:
     """Run a worker in a thread while the block lasts."""
+    app = make_app(settings, broker_url)
+    app.set_default()  # the pool's threads look their tasks up in the process's default application
+    app.finalize()
     controller = WorkController(
-        app=make_app(settings, broker_url),
+        app=app,
         pool_cls="threads",
         concurrency=threads,
         queues=list(QUEUES),
