@@ -224,8 +224,13 @@ class _Run:
                 self._turn(results, {}, give_back=letters[start:])
                 return
             parcels, unmade = self._prepare(letters[start : start + size])
-            begun = self._turn(results, parcels, unmade=unmade, hold=letters[start + size :])
-            results = self._deliver(begun)
+            rest = letters[start + size :]
+            begun = self._turn(results, parcels, unmade=unmade, hold=rest)
+            try:
+                results = self._deliver(begun)
+            except BaseException:
+                self._turn((), {}, give_back=rest)
+                raise
         self._turn(results, {})
 
     def _prepare(

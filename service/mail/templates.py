@@ -7,7 +7,7 @@ import re
 import textwrap
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from service.mail.letters import Letter
 HTML_GOAL_BYTES = 90_000
 HTML_LIMIT_BYTES = 102_000  # Gmail cuts there; the unsubscribe link would go
 TEXT_COLUMNS = 76
+SHARED_TEXTS = 4096  # cut or wrapped once, though a paper stands in thousands of mails
 ABSTRACT_CHARACTERS = 900
 ALL_ABSTRACTS_CHARACTERS = 18_000
 # Tried in turn until the HTML is small enough.
@@ -131,6 +132,7 @@ def _present(value: Any) -> Any:
     return _CONTROLS.sub(" ", value)
 
 
+@lru_cache(maxsize=SHARED_TEXTS)
 def excerpt(value: str, limit: int) -> str:
     """Cut a text to at most ``limit`` characters, after a sentence where one ends late enough, or a word."""
     text = " ".join(value.split())
@@ -146,6 +148,7 @@ def excerpt(value: str, limit: int) -> str:
     return head[: cut if cut > limit * 0.5 else None].rstrip(" ,;:") + "…"
 
 
+@lru_cache(maxsize=SHARED_TEXTS)
 def wrap(value: str, indent: int = 0) -> str:
     """Wrap a text for the plain part, each line indented; long words are broken."""
     margin = " " * indent

@@ -318,7 +318,7 @@ def test_a_fault_of_our_own_in_mid_transaction_counts_as_unknown(
 def test_an_interrupted_window_keeps_what_is_known_and_leaves_the_rest_to_the_sweep(
     database: Database, clock: SettableClock, keyring: Keyring
 ) -> None:
-    queue_digests(database, 4, clock())
+    queue_digests(database, 7, clock())
 
     class Interrupted(MemoryRelay):
         async def deliver(self, parcel: Parcel) -> Outcome:
@@ -329,6 +329,7 @@ def test_an_interrupted_window_keeps_what_is_known_and_leaves_the_rest_to_the_sw
     with pytest.raises(KeyboardInterrupt):
         deliver(database, clock, keyring, Interrupted(), window=4)
     counts = statuses(database)
+    assert counts["queued"] == 3
     assert counts["sent"] >= 2
     assert counts["sending"] == 4 - counts["sent"]
     clock.advance(timedelta(hours=1))
