@@ -7,6 +7,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger()
 
+# Asked every few seconds by machines, or beside every page: kept out of the way of what people did.
+FREQUENT_ROUTES = frozenset({"/healthz", "/readyz", "/metrics", "/static/{name}"})
+
 
 class AccessLog:
     """Logs method, route template, status and milliseconds; no address, no token, no query."""
@@ -32,10 +35,12 @@ class AccessLog:
         try:
             await self.app(scope, receive, send_and_note)
         finally:
-            log.info(
+            route = route_template(scope)
+            tell = log.debug if route in FREQUENT_ROUTES else log.info
+            tell(
                 "http.request",
                 method=scope["method"],
-                route=route_template(scope),
+                route=route,
                 status=status,
                 milliseconds=round((time.perf_counter() - started) * 1000, 1),
             )
