@@ -83,12 +83,11 @@ class SmtpRelay:
                 return Outcome(
                     verdict=Verdict.UNREACHABLE, stage=Stage.CONNECT, text=harmless(str(unavailable))
                 )
-            was_used = connection.message_count > 0
             try:
                 return await self._attempt(connection, parcel)
             except _LostBeforeMessage as error:
                 lost = error
-                if not was_used and error.code is None and isinstance(error.__cause__, SMTPTimeoutError):
+                if isinstance(error.__cause__, SMTPTimeoutError):
                     break  # a silent relay is not asked again at once
         return _outcome_of_loss(lost)
 
