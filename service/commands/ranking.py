@@ -48,8 +48,8 @@ def rank(
 
     A profile is a JSON object with "interests", each with name, phrases, categories, authors, examples, mutes
     and weight, and with lists of ids as "liked", "disliked" and "seen"; every part may be missing. Candidates
-    are items as the Daily Papers list gives them, one a line. Ids are looked up among them and in the database.
-    Papers that are muted, seen, rated or examples are left out.
+    are items as the Daily Papers list gives them, one a line. Ids are looked up among them and in the
+    database. Papers that are muted, seen, rated or examples are left out.
 
     Leaves with 0 when every line was read, 3 when some were refused (each is named; the rest is ranked).
 
