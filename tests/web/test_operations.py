@@ -1,10 +1,14 @@
 """What operators and their machines ask: health, figures, logs that name nobody, who the client is."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 from starlette.requests import Request
 from structlog.testing import capture_logs
 
@@ -122,6 +126,29 @@ def test_fault_is_told_without_its_values(lite: Visitor) -> None:
     assert "somebody" not in answer.text + problem.text + repr(logs)
     assert [entry["kind"] for entry in logs if entry["event"] == "http.failed"] == ["OperationalError"] * 2
     assert lite.rings == []
+
+
+class FailingDatabase(Database):
+    """A database whose commits fail."""
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        with super().transaction() as session:
+            yield session
+            raise OperationalError("COMMIT", {"address": "somebody@example.org"}, Exception("disk full"))
+
+
+def test_failed_commit_is_told_as_one(sqlite_url: str, settings: Settings, clock: SettableClock) -> None:
+    """The answer waits for the commit: no "check your mailbox", no ring, no row when it fails."""
+    database = FailingDatabase(sqlite_url)
+    site = make_visitor(database, settings, clock)
+    with capture_logs() as logs:
+        assert site.subscribe("somebody@example.org").status_code == 500
+        assert site.post("/api/v1/subscriptions", json={"address": ADDRESS}).status_code == 500
+    assert site.rings == []
+    assert site.subscriber("somebody@example.org") is None
+    assert "somebody" not in repr(logs)
+    database.close()
 
 
 def asked_by(peer: str, **headers: str) -> Request:
