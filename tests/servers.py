@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+
 START_SECONDS = 30
 
 
@@ -83,11 +85,26 @@ def postgres() -> Iterator[str]:
     )
     try:
         _wait_for_port(port, server, folder / "log")
+        _wait_until_open(f"postgresql://paperlark@127.0.0.1:{port}/postgres")
         yield f"postgresql://paperlark@127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait(20)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_until_open(url: str) -> None:
+    """Wait out "the database system is starting up": the port is there before the database is."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            psycopg.connect(url).close()
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """A delivery's life as plain values: its states, the edges between them, and when to try again.
 
-The rules are those of docs/architecture (states) and RFC 5321, 4.5.4.1 (retries). Nothing here touches the
+The rules are those of docs/architecture.md (states) and RFC 5321, 4.5.4.1 (retries). Nothing here touches the
 world; service/mail/claiming.py carries the edges out.
 """
 

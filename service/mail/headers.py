@@ -1,8 +1,8 @@
 """Header fields as bytes on the wire, each made by the one function that knows its kind.
 
 The standard library's folding is not used: it turns a long List-Unsubscribe into an encoded-word, and an
-encoded-word in a title into a header of its own (docs/decisions/0007-headers-by-hand.md). Here text is cleaned first and then
-encoded by us, and structured values are written verbatim or refused.
+encoded-word in a title into a header of its own (docs/decisions/0007-headers-by-hand.md). Here text is
+cleaned first and then encoded by us, and structured values are written verbatim or refused.
 """
 
 import re
