@@ -101,7 +101,7 @@ def _paper(paper_id: str, number: int, first_seen_at: datetime) -> dict[str, Any
         "id": paper_id,
         "title": f"On {word}, part {number}",
         "abstract": f"We study {word} with care and find that {word} helps.",
-        "authors": [f"Author {number}", "Second Author"],
+        "authors": [f"Author {paper_id}", "Second Author"],
         "author_count": 2,
         "published_at": first_seen_at - timedelta(days=1),
         "listed_on": first_seen_at.date(),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
@@ -48,16 +49,18 @@ def load_zones(session: Session) -> list[str]:
 
 
 def group_slots(slots: Iterable[tuple[str, Sequence[Slot]]]) -> list[Group]:
-    """Join the zones that have the very same slots of a date, the earliest dates first."""
-    zones: dict[tuple[date, tuple[Slot, ...]], list[str]] = {}
+    """Join the zones that have the very same slots of a date, the earliest dates first.
+
+    The slots of each zone come date by date.
+    """
+    zones: dict[tuple[Slot, ...], list[str]] = {}
     for zone, of_zone in slots:
-        for day in {slot.issue_date for slot in of_zone}:
-            key = (day, tuple(slot for slot in of_zone if slot.issue_date == day))
-            zones.setdefault(key, []).append(zone)
+        for _, of_day in groupby(of_zone, key=lambda slot: slot.issue_date):
+            zones.setdefault(tuple(of_day), []).append(zone)
     return [
-        Group(issue_date=day, zones=tuple(names), slots={slot.hour: slot for slot in of_day})
-        for (day, of_day), names in sorted(
-            zones.items(), key=lambda item: (item[0][0], item[0][1][0].due_at, item[1])
+        Group(issue_date=of_day[0].issue_date, zones=tuple(names), slots={slot.hour: slot for slot in of_day})
+        for of_day, names in sorted(
+            zones.items(), key=lambda item: (item[0][0].issue_date, item[0][0].due_at, item[1])
         )
     ]
 

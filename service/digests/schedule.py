@@ -21,9 +21,12 @@ class NoSuchDate(ValueError):
     """The date never was in that zone, as 30 December 2011 in Apia."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Slot:
-    """One hour of one local date in one zone: due from ``due_at`` on, until just before ``cutoff_at``."""
+    """One hour of one local date in one zone: due from ``due_at`` on, until just before ``cutoff_at``.
+
+    Zones whose clocks agree share the very same object, which makes them quick to tell apart and to join.
+    """
 
     issue_date: date
     hour: int
@@ -48,7 +51,6 @@ def local_date(zone: ZoneInfo, now: datetime) -> date:
     return now.astimezone(zone).date()
 
 
-@lru_cache(maxsize=200_000)
 def due_at(zone: ZoneInfo, day: date, hour: int) -> datetime:
     """Return the instant (UTC) at which ``hour`` o'clock of the local date ``day`` comes.
 
@@ -67,7 +69,6 @@ def due_at(zone: ZoneInfo, day: date, hour: int) -> datetime:
     return instant
 
 
-@lru_cache(maxsize=200_000)
 def cutoff_at(zone: ZoneInfo, day: date, hour: int) -> datetime:
     """Return the instant until which the digest due at ``hour`` of ``day`` may still be planned.
 
@@ -113,18 +114,20 @@ def falls_on(weekdays: int, day: date) -> bool:
 def _slots(zone: ZoneInfo, now: datetime, *, days_back: int) -> Iterator[Slot]:
     today = local_date(zone, now)
     for offset in range(-days_back, 1):
-        day = today + offset * DAY
-        if _exists(zone, day):
-            for hour in range(24):
-                yield Slot(
-                    issue_date=day,
-                    hour=hour,
-                    due_at=due_at(zone, day, hour),
-                    cutoff_at=cutoff_at(zone, day, hour),
-                )
+        yield from _slots_of(zone, today + offset * DAY)
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=10_000)
+def _slots_of(zone: ZoneInfo, day: date) -> tuple[Slot, ...]:
+    """Return the slots of a date; every tick of the day asks for them again."""
+    if not _exists(zone, day):
+        return ()
+    return tuple(
+        Slot(issue_date=day, hour=hour, due_at=due_at(zone, day, hour), cutoff_at=cutoff_at(zone, day, hour))
+        for hour in range(24)
+    )
+
+
 def _exists(zone: ZoneInfo, day: date) -> bool:
     """Say whether any instant had ``day`` as its local date: the one just before its end tells."""
     return local_date(zone, _end_of_date(zone, day) - timedelta(microseconds=1)) == day

@@ -54,7 +54,8 @@ def mark_done(database: Database, now: datetime) -> int:
 
     def slots_of(name: str) -> list[Slot]:
         zone = open_zone(name)
-        return [*passed_slots(zone, after, now), *due_slots(zone, now)]
+        slots = [*passed_slots(zone, after, now), *due_slots(zone, now)]
+        return sorted(slots, key=lambda slot: slot.issue_date)
 
     groups = group_slots((name, slots_of(name)) for name in zones)
     return _record(database, groups, now, lambda _session, people: ["held"] * len(people)).total()
