@@ -12,6 +12,7 @@ from base64 import b32decode, b32encode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as EncodingError
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import lru_cache
 
 MAC_BYTES = 16
 IDENTIFIER_BYTES = 8
@@ -107,8 +108,7 @@ class Keyring:
 
     @staticmethod
     def _derive(secret: bytes, label: bytes, body: bytes) -> bytes:
-        key = hmac.digest(secret, b"paperlark/" + label, hashlib.sha256)
-        return hmac.digest(key, body, hashlib.sha256)
+        return hmac.digest(_key(secret, label), body, hashlib.sha256)
 
     def _mac(self, secret: bytes, purpose: Purpose, body: bytes, version: int) -> bytes:
         return self._derive(secret, b"token/" + purpose.value.encode(), body + version.to_bytes(4, "big"))[
@@ -121,6 +121,12 @@ class Keyring:
     @staticmethod
     def _number(secret: bytes) -> int:
         return hashlib.sha256(b"paperlark/number" + secret).digest()[0]
+
+
+@lru_cache(maxsize=64)
+def _key(secret: bytes, label: bytes) -> bytes:
+    """Derive the key of one use from a secret key."""
+    return hmac.digest(secret, b"paperlark/" + label, hashlib.sha256)
 
 
 def token_hash(token: str) -> bytes:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -144,7 +144,15 @@ def describe_weekdays(mask: int) -> str:
 
 def as_json(preferences: Preferences) -> dict[str, Any]:
     """Return the preferences as plain JSON values, for :func:`from_json`."""
-    return asdict(preferences)
+    # Spelt out, since dataclasses.asdict would take a third of the time of a long import.
+    return {
+        "timezone": preferences.timezone,
+        "send_hour": preferences.send_hour,
+        "weekdays": preferences.weekdays,
+        "paper_count": preferences.paper_count,
+        "interests": [_draft_as_json(draft) for draft in preferences.interests],
+        "mutes": list(preferences.mutes),
+    }
 
 
 def from_json(data: Mapping[str, Any]) -> Preferences:
@@ -165,6 +173,21 @@ def from_json(data: Mapping[str, Any]) -> Preferences:
 @lru_cache(maxsize=16_384)  # the lines of a long list choose the same few things
 def _read_text(reader: Callable[[Raw], T], text: str) -> T:
     return reader(text)
+
+
+def _draft_as_json(draft: InterestDraft) -> dict[str, Any]:
+    values = {
+        "name": draft.name,
+        "topic": draft.topic,
+        "phrases": draft.phrases,
+        "categories": draft.categories,
+        "authors": draft.authors,
+        "examples": draft.examples,
+        "weight": draft.weight,
+    }
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value
+    }
 
 
 def _read_topics(raw: Raw) -> tuple[InterestDraft, ...]:
