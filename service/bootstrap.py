@@ -19,6 +19,8 @@ from service.migrations import prepare
 if TYPE_CHECKING:
     from service.mail.composing import Composer
     from service.mail.courier import Courier
+    from service.papers.embedding import Embedder
+    from service.papers.embedding.phrases import PhraseVectors
     from service.papers.sources import Source
     from service.subscribers.links import Links
 
@@ -50,6 +52,20 @@ class Parts:
             **dict.fromkeys(digests.KINDS, digests.DigestComposer(self.links)),
             **dict.fromkeys(subscribers.KINDS, subscribers.SubscriberComposer(self.links, self.keyring)),
         }
+
+    @cached_property
+    def embedder(self) -> "Embedder | None":
+        """Turns texts into vectors; None where the extra is not installed or is turned off."""
+        from service.papers.embedding import open_embedder
+
+        return open_embedder(self.settings)
+
+    @cached_property
+    def phrase_vectors(self) -> "PhraseVectors | None":
+        """Vectors of the short texts people write; None where there is no embedder."""
+        from service.papers.embedding.phrases import PhraseVectors
+
+        return PhraseVectors(self.embedder, self.settings.data_dir) if self.embedder else None
 
     def open_sources(self) -> "list[Source]":
         """Open the sources of papers anew: each run starts with fresh connections."""

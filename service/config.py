@@ -128,6 +128,10 @@ class Settings(BaseSettings):
         None, description="File or folder of recorded answers for the archive source"
     )
     collect_minutes: int = Field(60, ge=5, le=1440, description="Minutes between two collections")
+    embeddings: Literal["auto", "off"] = Field(
+        "auto", description="Dense vectors of texts: auto where the extra embeddings is installed, or off"
+    )
+    embedding_threads: int = Field(1, ge=1, le=64, description="Threads that read one text into a vector")
     sender_name: str = Field("Paperlark", description="Display name in From")
     sender_address: str = Field("digest@paperlark.localhost", description="Address in From")
     bounce_domain: str | None = Field(

@@ -266,6 +266,17 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_observations_observed_at"), ["observed_at"], unique=False)
 
     op.create_table(
+        "paper_vectors",
+        sa.Column("paper_id", sa.String(length=64), nullable=False),
+        sa.Column("model", sa.String(length=64), nullable=False),
+        sa.Column("text_hash", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("vector", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["paper_id"], ["papers.id"], name=op.f("fk_paper_vectors_paper_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("paper_id", "model", name=op.f("pk_paper_vectors")),
+    )
+    op.create_table(
         "seen_papers",
         sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("paper_id", sa.String(length=64), nullable=False),
@@ -364,6 +375,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_seen_papers_digest_id"))
 
     op.drop_table("seen_papers")
+    op.drop_table("paper_vectors")
     with op.batch_alter_table("observations", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_observations_observed_at"))
 

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Date, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, Date, ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Base, BigId
@@ -54,6 +54,17 @@ class ObservationRow(Base):
     stars: Mapped[int | None]
 
     __table_args__ = (Index(None, "observed_at"),)
+
+
+class PaperVectorRow(Base):
+    """What one model made of a paper's text."""
+
+    __tablename__ = "paper_vectors"
+
+    paper_id: Mapped[str] = mapped_column(ForeignKey("papers.id", ondelete="CASCADE"), primary_key=True)
+    model: Mapped[str] = mapped_column(String(64), primary_key=True)
+    text_hash: Mapped[bytes] = mapped_column(LargeBinary(16))  # of the text that was read
+    vector: Mapped[bytes] = mapped_column(LargeBinary)  # length 1; numbers of 16 bits, little-endian
 
 
 class SourceRunRow(Base):
