@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types contracts migrations bench check format clean python-found
+.PHONY: help run test lint types contracts migrations package bench check format clean python-found
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,10 +33,13 @@ contracts: $(VENV)/.installed-for-tests ## Check that imports run one way
 migrations: $(VENV)/.installed-for-tests ## Up, check, down, up on SQLite and Postgres
 	$(BIN)/python -m pytest -q tests/integration/test_migrations.py
 
+package: $(VENV)/.installed-for-tests ## Build the wheel and try it in an empty environment
+	.ci/check-wheel
+
 bench: $(VENV)/.installed-for-tests ## Measure
 	$(BIN)/python -m benchmarks
 
-check: lint types contracts migrations test ## All checks and all tests
+check: lint types contracts migrations test package ## All checks and all tests
 
 format: $(VENV)/.installed-for-tests ## Put the code into form
 	$(BIN)/ruff check --fix .
