@@ -37,7 +37,8 @@ package: $(VENV)/.installed-for-tests ## Build the wheel and try it in an empty 
 	.ci/check-wheel
 
 bench: $(VENV)/.installed-for-tests ## Measure
-	$(BIN)/python -m benchmarks
+	@for file in benchmarks/[a-z]*.py; do \
+		echo "== $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
 
 check: lint types contracts migrations test package ## All checks and all tests
 
