@@ -4,19 +4,20 @@ Planning may run twice at once, late, or with a clock that jumps: the row for a 
 unique, whoever inserts it goes on, and nobody else does.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from service.config import Settings
 from service.database import Database
 from service.digests import hold, skipping
 from service.digests.choosing import Draft, draft_digests
-from service.digests.due import Due, find_due, find_first, group_slots, load_zones
+from service.digests.due import Due, Group, find_due, find_first, group_slots, load_zones
 from service.digests.freezing import freeze
 from service.digests.schedule import due_slots, open_zone
 from service.digests.window import Shelves
@@ -92,15 +93,29 @@ def _due_chunks(database: Database, now: datetime) -> Iterator[Sequence[Due]]:
         zones = load_zones(session)
     for start in range(0, len(first), CHUNK):
         yield first[start : start + CHUNK]
-    for group in group_slots((name, due_slots(open_zone(name), now)) for name in zones):
-        after_id = 0
-        while True:
-            with database.reading() as session:
-                chunk = find_due(session, group, at=now, after_id=after_id, limit=CHUNK)
-            if not chunk:
-                break
-            after_id = chunk[-1].subscriber_id
+    groups = group_slots((name, due_slots(open_zone(name), now)) for name in zones)
+    waiting = deque((group, 0) for group in groups)
+    while waiting:
+        with database.reading() as session:
+            chunk = _take_chunk(session, waiting, now)
+        if chunk:
             yield chunk
+
+
+def _take_chunk(session: Session, waiting: deque[tuple[Group, int]], now: datetime) -> list[Due]:
+    """Fill a chunk from the groups that wait, each with the last id taken; all of one date."""
+    chunk: list[Due] = []
+    while waiting and len(chunk) < CHUNK:
+        group, after_id = waiting[0]
+        if chunk and chunk[0].issue_date != group.issue_date:
+            break
+        wanted = CHUNK - len(chunk)
+        found = find_due(session, group, at=now, after_id=after_id, limit=wanted)
+        chunk += found
+        waiting.popleft()
+        if len(found) == wanted:
+            waiting.appendleft((group, found[-1].subscriber_id))
+    return chunk
 
 
 def _plan_chunk(

@@ -122,10 +122,10 @@ def _slots_of(zone: ZoneInfo, day: date) -> tuple[Slot, ...]:
     """Return the slots of a date; every tick of the day asks for them again."""
     if not _exists(zone, day):
         return ()
-    return tuple(
-        Slot(issue_date=day, hour=hour, due_at=due_at(zone, day, hour), cutoff_at=cutoff_at(zone, day, hour))
-        for hour in range(24)
-    )
+    return tuple(_slot(day, hour, due_at(zone, day, hour), cutoff_at(zone, day, hour)) for hour in range(24))
+
+
+_slot = lru_cache(maxsize=50_000)(Slot)
 
 
 def _exists(zone: ZoneInfo, day: date) -> bool:
