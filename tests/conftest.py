@@ -148,6 +148,7 @@ def settings(tmp_path: Path) -> Settings:
         data_dir=tmp_path / "data",
         secret_key=SECRET,
         sources="demo",
+        embeddings="off",
         postal_address="Paperlark, 1 Lark Lane, 1000 Testville",
     )
 

@@ -139,6 +139,7 @@ class System:
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
     """Return an environment with these settings and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PAPERLARK_")}
+    settings = {"embeddings": "off"} | settings  # what is asked of whole systems needs no vectors
     given = {f"PAPERLARK_{name.upper()}": value for name, value in settings.items()}
     return {**kept, "PAPERLARK_DATA_DIR": str(data_dir), **given}
 

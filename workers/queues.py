@@ -10,6 +10,7 @@ QUEUES = (PAPERS, DIGESTS, TRANSACTIONAL, BULK)
 
 _QUEUE_OF_TASK = {
     "papers.collect": PAPERS,
+    "papers.embed": PAPERS,
     "digests.plan_due": DIGESTS,
     "digests.plan_first": DIGESTS,
     "mail.sweep": TRANSACTIONAL,

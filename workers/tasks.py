@@ -12,6 +12,7 @@ from service.digests.planning import plan_due, plan_first
 from service.digests.running import deliver, sweep_deliveries
 from service.mail.outbox import BULK, TRANSACTIONAL
 from service.papers.collecting import collect
+from service.papers.embedding.store import embed_missing
 from service.papers.sources import open_fallback
 from service.subscribers.retention import expire
 from workers.desk import Desk, OpenedDesk
@@ -40,7 +41,18 @@ def collect_papers(opened: OpenedDesk) -> bool:
     fallback = open_fallback(parts.settings)
     for report in collect(parts.database, parts.open_sources(), parts.clock(), fallback=fallback):
         log.info("source_collected", **_words(asdict(report)))
+    parts.bell.ring("papers.embed")
     return False
+
+
+def embed_papers(opened: OpenedDesk) -> bool:
+    """Turn the texts of papers into vectors, where the extra for it is installed."""
+    parts, should_stop = opened.parts, should_stop_after()
+    if parts.embedder is None:
+        return False
+    if count := embed_missing(parts.database, parts.embedder, should_stop=should_stop):
+        log.info("papers_embedded", papers=count, model=parts.embedder.model)
+    return should_stop()
 
 
 def plan_due_digests(opened: OpenedDesk) -> bool:
@@ -103,6 +115,7 @@ def _words(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 WORK: Mapping[str, Callable[..., bool]] = {
     "papers.collect": collect_papers,
+    "papers.embed": embed_papers,
     "digests.plan_due": plan_due_digests,
     "digests.plan_first": plan_first_digest,
     "mail.deliver": deliver_mail,

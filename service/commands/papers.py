@@ -1,4 +1,4 @@
-"""The command that brings papers in: ``collect``."""
+"""The commands that bring papers in and read their texts: ``collect``, ``embed``."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -32,6 +32,7 @@ AtOption = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command()(collect)
+    app.command()(embed)
 
 
 def collect(at: AtOption = None, as_json: JsonOption = False) -> None:
@@ -78,6 +79,53 @@ def collect(at: AtOption = None, as_json: JsonOption = False) -> None:
     parts.database.close()
     _print(reports, as_json=as_json, now=now.isoformat())
     raise typer.Exit(exit_code(reports))
+
+
+def embed(
+    forget_others: Annotated[
+        bool, typer.Option("--forget-others", help="Delete the vectors of models no longer used.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn the texts of papers into vectors, newest papers first.
+
+    Workers do this by themselves after each collection. Papers that have their vector are left alone; it may
+    be stopped at any time and goes on where it was. Needs the extra "embeddings".
+
+    Examples:
+
+      paperlark embed
+
+      paperlark embed --forget-others --json
+    """
+    from service.bootstrap import open_parts
+    from service.config import Settings
+    from service.logs import configure_logging
+    from service.papers.embedding import EmbedderUnavailable, find_embedder, store
+
+    settings = Settings()
+    configure_logging(settings.log_format)
+    try:
+        embedder = find_embedder(settings)
+    except EmbedderUnavailable as error:
+        fail(str(error))
+    parts = open_parts(settings)
+    with progress_bar() as progress:
+        count = store.embed_missing(parts.database, embedder, progress=progress)
+    with parts.database.transaction() as session:
+        forgotten = store.forget_others(session, embedder.model) if forget_others else 0
+        counts = store.count_vectors(session)
+    parts.database.close()
+    if as_json:
+        print_json(
+            {"model": embedder.model, "embedded": count, "forgotten": forgotten, "kept_by_model": counts}
+        )
+        return
+    say(f"{count:,} papers embedded by {embedder.model}; {counts.get(embedder.model, 0):,} have their vector")
+    if forget_others:
+        say(f"{forgotten:,} vectors of other models forgotten")
+    elif others := sum(counts.values()) - counts.get(embedder.model, 0):
+        say(f"{others:,} vectors of other models are no longer used; --forget-others deletes them")
 
 
 def exit_code(reports: Sequence["SourceReport"]) -> int:

@@ -13,7 +13,8 @@ Vectors = npt.NDArray[np.float32]
 class Embedder(Protocol):
     """Turns texts into vectors that lie close where the texts mean the same.
 
-    Vectors of different ``model`` can't be compared. The same text always gives the same vector.
+    Vectors of different ``model`` can't be compared. The same text always gives the same vector, but for
+    the last digits.
     """
 
     @property

