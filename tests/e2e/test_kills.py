@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -37,6 +38,7 @@ class Stage:
 
     environment: dict[str, str]
     log: Path
+    diary: IO[bytes]  # what the processes say, for whoever looks into a failure
 
     def accepted(self) -> list[str]:
         """Return the recipient of each message the sink took, in order."""
@@ -60,8 +62,8 @@ class Stage:
         return subprocess.Popen(
             [sys.executable, "-m", "service.cli", *words],
             env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=self.diary,
+            stderr=self.diary,
             start_new_session=True,
         )
 
@@ -115,7 +117,7 @@ def make_stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
                 "PAPERLARK_BASE_URL": f"http://127.0.0.1:{free_port()}",
                 **settings,
             }
-            stage = Stage(environment, log)
+            stage = Stage(environment, log, stack.enter_context((tmp_path / "diary.log").open("wb")))
             stage.run("migrate")
             stage.run("collect")
             people = tmp_path / "people.csv"
