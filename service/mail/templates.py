@@ -4,18 +4,18 @@ Values are data, never templates. A missing value is an error, not an empty plac
 """
 
 import re
-import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import css_inline
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup
 
-from service.mail.letters import Letter
+from service.mail import styles
+from service.mail.letters import Card, DigestLetter, Letter
 
 HTML_GOAL_BYTES = 90_000
 HTML_LIMIT_BYTES = 102_000  # Gmail cuts there; the unsubscribe link would go
@@ -23,12 +23,16 @@ TEXT_COLUMNS = 76
 SHARED_TEXTS = 4096  # cut or wrapped once, though a paper stands in thousands of mails
 ABSTRACT_CHARACTERS = 900
 ALL_ABSTRACTS_CHARACTERS = 18_000
+REASONS_SHOWN = 2
 # Tried in turn until the HTML is small enough.
 ABSTRACT_SHARES = (1.0, 0.6, 0.35, 0.0)
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 _SENTENCE_END = re.compile(r"[.!?\u3002\uff01\uff1f]['\")\]]*(?:\s|$)")
+
+
+Part = Literal["txt", "html"]
 
 
 class TooLarge(ValueError):
@@ -64,36 +68,110 @@ def render(letter: Letter, imprint: Imprint) -> Rendered:
         jinja2.UndefinedError: a template names what the letter does not have, or a value is None.
         TooLarge: even without abstracts the HTML is larger than a mail may be.
     """
-    words = {field.name: getattr(letter, field.name) for field in fields(letter)}
+    words = {field.name: getattr(letter, field.name) for field in fields(letter)} | {"imprint": imprint}
     html = ""
     for share in ABSTRACT_SHARES:
-        context = {**words, "imprint": imprint, "abstract_limit": _abstract_limit(words, share)}
-        html = _inliner().inline(_template(letter.kind, "body.html").render(context))
+        html = _body(letter, words, "html", share)
         if len(html.encode("utf-8")) <= HTML_GOAL_BYTES:
             break
-    if len(html.encode("utf-8")) > HTML_LIMIT_BYTES:
-        raise TooLarge(f"the HTML of a {letter.kind} mail has more than {HTML_LIMIT_BYTES} bytes")
-    return Rendered(
-        subject=_template(letter.kind, "subject.txt").render(context).strip(),
-        text=_template(letter.kind, "body.txt").render(context).strip() + "\n",
-        html=html,
-    )
+    check_size(len(html.encode("utf-8")))
+    if isinstance(letter, DigestLetter):
+        cards = letter.trending + letter.for_you
+        subject = digest_subject(cards[0].title, len(cards))
+    else:
+        subject = fill(letter.kind, "subject.txt", words).strip()
+    return Rendered(subject=subject, text=_body(letter, words, "txt", share), html=html)
 
 
-def _abstract_limit(words: dict[str, Any], share: float) -> int:
-    count = len(words.get("trending", ())) + len(words.get("for_you", ()))
-    return int(min(ABSTRACT_CHARACTERS, ALL_ABSTRACTS_CHARACTERS // max(count, 1)) * share)
+def _body(letter: Letter, words: dict[str, Any], part: Part, share: float) -> str:
+    if isinstance(letter, DigestLetter):
+        limit = abstract_limit(len(letter.trending) + len(letter.for_you), share)
+
+        def card(paper: Card, number: int) -> Markup:
+            return Markup(fill_card(part, paper, number, limit, fill_reasons(part, paper.reasons)))  # noqa: S704 - our own template's words
+
+        words = words | personal_words(letter, part) | {"card": card}
+    return fill(letter.kind, f"body.{part}", words).strip() + "\n"
+
+
+# -- the pieces of a digest, for whoever makes whole messages of them --------------------------------------
+
+
+def fill_card(part: Part, paper: Card, number: int, limit: int, reasons: str) -> str:
+    """Write one paper, ``number`` from 1; ``reasons`` is what :func:`fill_reasons` wrote."""
+    words = {"paper": paper, "number": number, "abstract_limit": limit, "reasons": Markup(reasons)}  # noqa: S704 - as above
+    return fill("digest", f"card.{part}", words)
+
+
+def fill_reasons(part: Part, reasons: Sequence[str]) -> str:
+    """Write why a paper was chosen."""
+    return fill("digest", f"reasons.{part}", {"reasons": reasons[:REASONS_SHOWN]})
+
+
+def personal_words(letter: DigestLetter, part: Part) -> dict[str, str]:
+    """Return what stands in the frame of one person's digest and in nobody else's, not yet escaped."""
+    interests = ", ".join(letter.interests)
+    hot, own = len(letter.trending), len(letter.for_you)
+    if not own:
+        opening = count(hot, "trending paper")
+    elif not hot:
+        opening = f"{count(own, 'paper')} chosen for you"
+    else:
+        opening = f"{count(hot, 'trending paper')} and {own} chosen for you"
+    opening += f": {excerpt(interests, 120)}." if interests else "."
+    named = excerpt(interests, 300)
+    return {
+        "opening": wrap(opening) if part == "txt" else opening,
+        "interests": wrap(named, 3) if part == "txt" else named,
+        "preferences_url": letter.preferences_url,
+        "unsubscribe_url": letter.unsubscribe_url,
+    }
+
+
+def digest_subject(first_title: str, paper_count: int) -> str:
+    """Write the subject of a digest."""
+    return fill("digest", "subject.txt", {"first_title": first_title, "more": paper_count - 1}).strip()
+
+
+def abstract_limit(paper_count: int, share: float) -> int:
+    """Return how many characters of each abstract a digest of so many papers shows."""
+    return int(min(ABSTRACT_CHARACTERS, ALL_ABSTRACTS_CHARACTERS // max(paper_count, 1)) * share)
+
+
+def check_size(html_octets: int) -> None:
+    """Refuse what the reader's mail program would cut.
+
+    Raises:
+        TooLarge: it would.
+    """
+    if html_octets > HTML_LIMIT_BYTES:
+        raise TooLarge(f"the HTML of a mail has more than {HTML_LIMIT_BYTES} bytes")
+
+
+def present(value: str) -> str:
+    """Take out signs that no mail should carry."""
+    return _CONTROLS.sub(" ", value)
+
+
+def fill(kind: str, name: str, words: Mapping[str, Any]) -> str:
+    """Fill in one template.
+
+    Raises:
+        jinja2.UndefinedError: it names what is not among the words.
+        ValueError: a word it shows is None.
+    """
+    return str(_template(kind, name).render(words))
 
 
 @cache
-def _template(kind: str, name: str) -> Any:
+def _template(kind: str, name: str) -> Template:
     return _environment().get_template(f"{kind}/{name}")
 
 
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(_folder()),
+        loader=_StyledLoader(_folder()),
         autoescape=select_autoescape(["html"], default=False),
         undefined=StrictUndefined,
         finalize=_present,
@@ -112,9 +190,15 @@ def _environment() -> Environment:
     return environment
 
 
-@cache
-def _inliner() -> css_inline.CSSInliner:
-    return css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=False)
+class _StyledLoader(FileSystemLoader):
+    """Reads templates from a folder; the HTML ones with their styles set inline."""
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        source, name, is_fresh = super().get_source(environment, template)
+        if template.endswith(".html"):
+            css, _, _ = super().get_source(environment, "_base/styles.css")
+            source = styles.inline(source, styles.read_sheet(css))
+        return source, name, is_fresh
 
 
 def _folder() -> Path:
@@ -129,7 +213,7 @@ def _present(value: Any) -> Any:
         raise ValueError("a template was given None where a value belongs")
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    return _CONTROLS.sub(" ", value)
+    return present(value)
 
 
 @lru_cache(maxsize=SHARED_TEXTS)
@@ -148,17 +232,24 @@ def excerpt(value: str, limit: int) -> str:
     return head[: cut if cut > limit * 0.5 else None].rstrip(" ,;:") + "…"
 
 
-@lru_cache(maxsize=SHARED_TEXTS)
 def wrap(value: str, indent: int = 0) -> str:
-    """Wrap a text for the plain part, each line indented; long words are broken."""
+    """Wrap a text for the plain part, each line indented; words longer than a line are broken."""
     margin = " " * indent
-    return textwrap.fill(
-        " ".join(_CONTROLS.sub(" ", value).split()),
-        width=TEXT_COLUMNS,
-        initial_indent=margin,
-        subsequent_indent=margin,
-        break_on_hyphens=False,
-    )
+    width = TEXT_COLUMNS - indent
+    lines: list[str] = []
+    room = 0
+    for whole in _CONTROLS.sub(" ", value).split():
+        word = whole
+        if len(word) < room:
+            lines[-1] += f" {word}"
+            room -= len(word) + 1
+            continue
+        while len(word) > width:
+            lines.append(margin + word[:width])
+            word = word[width:]
+        lines.append(margin + word)
+        room = width - len(word)
+    return "\n".join(lines)
 
 
 def day(value: date) -> str:

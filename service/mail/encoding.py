@@ -1,0 +1,42 @@
+"""Quoted-printable that may be joined: what is encoded apart means, set end to end, what it means together.
+
+Each piece ends in a line break, a hard one where its text does and else a soft one, which means nothing.
+Beyond RFC 2045 (6.7) no line begins with a dot, so that none needs doubling on the wire (RFC 5321, 4.5.2);
+no two blanks meet and none ends a line, so that the bytes are in relaxed form already (RFC 6376, 3.4.4).
+"""
+
+import re
+
+LONGEST = 75  # octets of a line before the "=" of a soft break
+_UNSAFE = re.compile(rb"[^\n -<>-~]|^\.| (?=[ \n]|\Z)", re.MULTILINE)
+_CODES = {bytes([octet]): b"=%02X" % octet for octet in range(256)}
+
+
+def quoted_printable(text: str) -> bytes:
+    """Encode ``text``, whose lines end in a bare line feed."""
+    if not text:
+        return b""
+    lines = _UNSAFE.sub(_code, text.encode("utf-8")).split(b"\n")
+    last = len(lines) - 1
+    coded: list[bytes] = []
+    for index, line in enumerate(lines):
+        rest = line
+        while len(rest) > LONGEST:
+            cut = LONGEST
+            if b"=" in rest[cut - 2 : cut]:  # an escape stays in one piece
+                cut = rest.rindex(b"=", 0, cut)
+            coded.append(rest[:cut])
+            coded.append(b"=\r\n")
+            rest = rest[cut:]
+            if rest.startswith(b"."):
+                rest = b"=2E" + rest[1:]
+        coded.append(rest)
+        if index < last:
+            coded.append(b"\r\n")
+        elif rest:
+            coded.append(b"=\r\n")
+    return b"".join(coded)
+
+
+def _code(octet: re.Match[bytes]) -> bytes:
+    return _CODES[octet[0]]
