@@ -1,5 +1,6 @@
 """Runs a worker or a scheduler as this process, until a signal comes."""
 
+import logging
 import os
 import signal
 import threading
@@ -52,7 +53,12 @@ def run_worker(
         quiet=True,
     )
     worker.start()
-    return int(worker.exitcode or 0)
+    code = int(worker.exitcode or 0)
+    if with_parent:
+        # Who waits for Ctrl-C to be done need not watch the interpreter take itself apart: all is committed.
+        logging.shutdown()
+        os._exit(code)
+    return code
 
 
 def run_scheduler(parts: Parts, *, alive_file: Path | None = None) -> None:
