@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.digests import ledger
 from service.digests.due import Due, load_last_scheduled
-from service.digests.window import LONGEST_DAYS, Shelves, Window, window_days
+from service.digests.window import Shelves, Window
 from service.papers.trend import TREND_VERSION
 from service.ranking.selecting import FORMULA, select
 from service.ranking.values import Profile, Selection
@@ -47,18 +47,17 @@ def draft_digests(session: Session, shelves: Shelves, chunk: Sequence[Due]) -> l
     """Draft the digests of ``chunk``, who are all due; people who are to wait are left out."""
     ready = _without_early(session, shelves.now, chunk)
     if shelves.is_outage(session):
-        ready = [due for due in ready if shelves.has_news_since(session, due.last_digest_at)]
+        ready = [due for due in ready if due.is_first or shelves.has_news_since(session, due.last_digest_at)]
     if not ready:
         return []
-    profiles = load_full_profiles(session, [due.subscriber_id for due in ready], shelves.now)
     drafts = []
-    for days in sorted({window_days(shelves.now, due.last_digest_at) for due in ready}):
-        people = [
-            due
-            for due in ready
-            if due.subscriber_id in profiles and window_days(shelves.now, due.last_digest_at) == days
-        ]
-        drafts += choose(session, shelves, days, people, profiles)
+    by_days: dict[int, list[Due]] = {}
+    for due in ready:
+        by_days.setdefault(shelves.days_for(session, due), []).append(due)
+    for days, people in sorted(by_days.items()):
+        profiles = load_full_profiles(session, [due.subscriber_id for due in people], shelves.now, days=days)
+        still_there = [due for due in people if due.subscriber_id in profiles]
+        drafts += choose(session, shelves, days, still_there, profiles)
     return drafts
 
 
@@ -86,9 +85,11 @@ def _without_early(session: Session, now: datetime, chunk: Sequence[Due]) -> lis
     ]
 
 
-def load_full_profiles(session: Session, ids: Sequence[int], now: datetime) -> dict[int, Profile]:
-    """Return the profiles of subscribers with what each has been given lately."""
-    seen = ledger.load_seen(session, ids, since=now - timedelta(days=LONGEST_DAYS))
+def load_full_profiles(
+    session: Session, ids: Sequence[int], now: datetime, *, days: int
+) -> dict[int, Profile]:
+    """Return the profiles of subscribers with what each has been given of the papers of ``days``."""
+    seen = ledger.load_seen(session, ids, since=now - timedelta(days=days))
     return {id_: replace(profile, seen=seen[id_]) for id_, profile in load_profiles(session, ids).items()}
 
 

@@ -11,7 +11,7 @@ from service.digests.due import Due
 from service.digests.freezing import freeze_selection
 from service.digests.schedule import local_date, open_zone
 from service.digests.tables import DigestRow
-from service.digests.window import Shelves, window_days
+from service.digests.window import LONGEST_DAYS, Shelves, window_days
 from service.mail.letters import DigestLetter
 from service.papers import shelf
 from service.ranking.values import Profile
@@ -32,7 +32,7 @@ def preview_subscriber(
     person = session.scalars(select(SubscriberRow).where(SubscriberRow.address == address)).first()
     if person is None:
         raise LookupError("nobody has subscribed with this address")
-    profile = load_full_profiles(session, [person.id], now)[person.id]
+    profile = load_full_profiles(session, [person.id], now, days=LONGEST_DAYS)[person.id]
     return _preview(session, person, profile, now, links=links, patience=patience)
 
 
@@ -66,7 +66,8 @@ def _preview(
         is_first=True,  # an empty one is to be nothing, not a record
     )
     shelves = Shelves(now, patience=patience)
-    days = window_days(now, person.last_digest_at)
+    had_one = person.last_digest_at is not None
+    days = window_days(now, person.last_digest_at) if had_one else shelves.days_for(session, due)
     drafts = choose(session, shelves, days, [due], {person.id: profile})
     return _letter(session, person, profile, drafts[0], links) if drafts else None
 

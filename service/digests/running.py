@@ -26,6 +26,8 @@ from service.progress import Progress, no_progress
 from service.subscribers.leaving import stop
 from service.subscribers.status import Event
 
+BEHIND_UTC, AHEAD_OF_UTC = timedelta(hours=12), timedelta(hours=14)  # the zones farthest from UTC
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
@@ -126,12 +128,13 @@ def _raise_mark(database: Database, settings: Settings) -> None:
 
 
 def _dates_touched(session: Session, now: datetime) -> list[date]:
-    """Return the issue dates of which a digest was planned, or a delivery finished, at ``now``."""
+    """Return the issue dates that have digests and are today somewhere, or were worked on at ``now``."""
     lately = DigestRow.issue_date.between(now.date() - timedelta(days=9), now.date() + timedelta(days=2))
+    is_today = DigestRow.issue_date.between((now - BEHIND_UTC).date(), (now + AHEAD_OF_UTC).date())
     query = (
         select(DigestRow.issue_date)
         .join(DeliveryRow, DeliveryRow.digest_id == DigestRow.id, isouter=True)
-        .where(lately, or_(DigestRow.planned_at == now, DeliveryRow.finished_at == now))
+        .where(lately, or_(is_today, DigestRow.planned_at == now, DeliveryRow.finished_at == now))
         .distinct()
         .order_by(DigestRow.issue_date)
     )

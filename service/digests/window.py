@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from service.digests.due import Due
 from service.papers import shelf
 from service.papers.trend import trends
 from service.ranking.corpus import Corpus
@@ -44,7 +45,7 @@ class Shelves:
         self._examples: dict[str, Candidate | None] = {}
 
     def has_news_since(self, session: Session, instant: datetime | None) -> bool:
-        """Say whether a paper was first seen after ``instant`` (None: whether there is any in the window)."""
+        """Say whether a paper was first seen after ``instant`` (None: whether there is any at all)."""
         self._look(session)
         if self._newest is None:
             return False
@@ -60,10 +61,23 @@ class Shelves:
         self._look(session)
         return self._notice
 
+    def days_for(self, session: Session, due: Due) -> int:
+        """Return how many days back the digest of ``due`` reaches.
+
+        A first digest reaches back from the newest paper there is: who has just confirmed gets one even when
+        the sources have been out, or the demo is old.
+        """
+        if not due.is_first:
+            return window_days(self.now, due.last_digest_at)
+        self._look(session)
+        age = self.now - (self._newest or self.now)
+        return SHORTEST_DAYS + math.ceil(age / timedelta(days=1))
+
     def trends(self, session: Session) -> dict[str, Trend]:
         """Return how the papers trend, the same for everybody."""
         if self._trends is None:
-            since = self.now - timedelta(days=TREND_DAYS)
+            self._look(session)
+            since = (self._newest or self.now) - timedelta(days=TREND_DAYS)
             self._trends = trends(shelf.sightings(session, since=since, until=self.now), self.now)
         return self._trends
 
@@ -104,9 +118,7 @@ class Shelves:
         # A run later than our instant means that we look at the past: no outage to wait out.
         answered_at = shelf.last_success_at(session, FAR_FUTURE)
         self._silent = answered_at is None or answered_at < self.now - self._patience
-        since = self.now - timedelta(days=LONGEST_DAYS)
-        rows = shelf.candidate_rows(session, since=since, until=self.now)
-        self._newest = rows[-1].first_seen_at if rows else None
+        self._newest = shelf.newest_seen_at(session, self.now)
         self._notice = _notice(shelf.source_states(session, self.now))
 
 

@@ -96,6 +96,12 @@ def candidate_rows(session: Session, *, since: datetime, until: datetime) -> lis
     return list(session.scalars(query.order_by(PaperRow.first_seen_at, PaperRow.id)))
 
 
+def newest_seen_at(session: Session, until: datetime) -> datetime | None:
+    """Give the instant the newest candidate was first seen, by ``until``; None if there is no paper."""
+    shown = and_(PaperRow.first_seen_at <= until, PaperRow.withdrawn_at.is_(None), _shown())
+    return session.scalar(select(func.max(PaperRow.first_seen_at)).where(shown))
+
+
 def as_candidate(row: PaperRow) -> Candidate:
     """Make the value ranking works with."""
     return Candidate(

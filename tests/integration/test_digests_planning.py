@@ -270,6 +270,28 @@ def test_a_first_digest_waits_for_papers(database: Database, settings: Settings,
     assert world.outcomes(database) == [(1, FRIDAY.date(), "mailed")]
 
 
+@pytest.mark.parametrize("days", [5, 90])
+def test_a_first_digest_comes_even_when_the_newest_papers_are_old(
+    stocked: Database, settings: Settings, keyring: Keyring, days: int
+) -> None:
+    """An installation on the demo alone, or one whose sources have been out for long."""
+    confirmed_at = FRIDAY + days * DAY
+    person = world.a_person(1, keyring, confirmed_at=confirmed_at)
+    world.add_people(stocked, [person])
+    world.note_confirmation(stocked, person, confirmed_at)
+    assert plan_first(stocked, 1, confirmed_at, settings=settings)
+
+    # Once more, after leaving and coming back: the same old papers are not given twice.
+    again = confirmed_at + 2 * DAY
+    with stocked.transaction() as session:
+        session.get_one(SubscriberRow, 1).confirmed_at = again
+    world.note_confirmation(stocked, person, again)
+    plan_first(stocked, 1, again, settings=settings)
+    given = [paper for _, paper in world.seen(stocked)]
+    assert len(given) == len(set(given)) > 0
+    assert [len(row.selection) for row in world.digests(stocked)] == [5, 5]
+
+
 def test_a_weekly_digest_reaches_back_to_the_last_one(
     database: Database, settings: Settings, keyring: Keyring
 ) -> None:
