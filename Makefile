@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types contracts migrations package bench check format clean python-found
+.PHONY: help run test lint types contracts migrations package bench evaluate check format clean python-found
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench: $(VENV)/.installed-for-tests ## Measure
 	@for file in benchmarks/[a-z]*.py; do \
 		echo "== $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
 
+evaluate: $(VENV)/.installed-for-evaluation ## Measure how good the ranking is, on the recorded data (ARGS="--task trending")
+	$(BIN)/python -m benchmarks.evaluation $(ARGS)
+
 check: lint types contracts migrations test package ## All checks and all tests
 
 format: $(VENV)/.installed-for-tests ## Put the code into form
@@ -65,3 +68,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.installed-for-tests: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
 	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-for-evaluation: $(VENV)/.installed-for-tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,evaluate]"
+	@touch $@

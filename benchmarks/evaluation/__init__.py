@@ -1,1 +1,1 @@
-"""How good the ranking is: time-ordered, on recorded data, beside honest baselines. ``make evaluate`` runs it."""
+"""How good the ranking is: in order of time, on recorded data, beside honest baselines."""

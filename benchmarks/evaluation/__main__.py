@@ -80,7 +80,7 @@ def _tasks(recorded: Recorded, names: Sequence[str], side: Side | None, progress
         "dislikes": cases.against_dislikes,
     }
     for name in [name for name in TASKS if name in names and name in ask]:
-        yield run_cases(name, ABOUT[name], ask[name](recorded), under_test, side, progress)
+        yield run_cases(name, ABOUT[name], ask[name](recorded), under_test, side=side, progress=progress)
         save_vectors(store, cache_folder())
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.evaluation.cases import Case, World
+from service.papers.embedding.store import paper_text
 from service.ranking.values import Candidate
 
 Floats = npt.NDArray[np.float32]
@@ -118,9 +119,13 @@ class DenseOnly:
         self._embed = cache(lambda texts: embed(list(texts)))
 
     def order(self, case: Case) -> list[str]:
-        rows = self._embed(tuple(text_of(paper) for paper in case.world.papers))
-        texts = tuple(text_of(paper) for paper in case.examples) or (" ".join(case.phrases),)
+        rows = self._embed(tuple(map(_model_text, case.world.papers)))
+        texts = tuple(map(_model_text, case.examples)) or (" ".join(case.phrases),)
         return _best_first(case, rows @ self._embed(texts).mean(axis=0))
+
+
+def _model_text(paper: Candidate) -> str:
+    return paper_text(title=paper.title, abstract=paper.abstract, summary=paper.summary)
 
 
 def text_of(paper: Candidate) -> str:
@@ -153,7 +158,8 @@ def _sanity_features(world: World) -> tuple[Any, Any]:
     if "tfidf" not in world.kept:
         vectorizer = TfidfVectorizer(
             strip_accents="unicode", stop_words="english", token_pattern=r"(?u)\b[a-zA-Z_][a-zA-Z0-9_]+\b",
-            ngram_range=(1, 2), max_features=20_000, sublinear_tf=True, min_df=5, max_df=0.1, dtype=np.float32,
+            ngram_range=(1, 2), max_features=20_000, min_df=5, max_df=0.1,
+            sublinear_tf=True, dtype=np.float32,
         )  # fmt: skip
         world.kept["tfidf"] = (
             vectorizer,

@@ -18,15 +18,18 @@ LIKED, DISLIKED = 5, 8
 MOST_SECTIONS = 8  # of one list: two lists have far more headings than all others together
 MOST_WORDS = 6  # longer headings are remarks
 
+# fmt: off
 # Headings that order a list, but name no subject.
-SAYS_NOTHING = frozenset(
-    "adjacent analysis application applications awesome benchmark benchmarks bibtex blog citation citations "
-    "data dataset datasets document entries evaluation existing exiting feedback first frontier general "
-    "generation introduction latest metrics misc must-read news non-canonical oldest other others paper papers "
-    "read recent refer related report research speed survey surveys technical topics trending tutorial "
-    "understanding xxx".split()
-)
-FILLERS = frozenset("a and for from in most of on or the to with".split())
+SAYS_NOTHING = frozenset((
+    "adjacent", "analysis", "application", "applications", "awesome", "benchmark", "benchmarks",
+    "bibtex", "blog", "citation", "citations", "data", "dataset", "datasets", "document", "entries",
+    "evaluation", "existing", "exiting", "feedback", "first", "frontier", "general", "generation",
+    "introduction", "latest", "metrics", "misc", "must-read", "news", "non-canonical", "oldest",
+    "other", "others", "paper", "papers", "read", "recent", "refer", "related", "report", "research",
+    "speed", "survey", "surveys", "technical", "topics", "trending", "tutorial", "understanding", "xxx",
+))
+FILLERS = frozenset(("a", "and", "for", "from", "in", "most", "of", "on", "or", "the", "to", "with"))
+# fmt: on
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +58,7 @@ class Case:
 
 def topic_of(repository: str) -> str:
     """Read a list's subject from its repository's name: "HuangOwen/Awesome-LLM-Compression"."""
-    name = repository.split("/")[-1].replace("-", " ").replace("_", " ")
+    name = repository.rpartition("/")[2].replace("-", " ").replace("_", " ")
     return re.sub(r"(?i)\b(awesome|paper|papers|list|survey)\b", " ", name).strip().replace("  ", " ")
 
 
@@ -151,16 +154,13 @@ def from_libraries(recorded: Recorded) -> Iterator[Case]:
             first, last = later[0].added, later[-1].added
             among = [paper for paper in dailies if first <= (paper.listed_on or date.min) <= last]
             is_same_time = len(among) >= LEAST_DISTRACTORS
-            yield _library_case(person, part, before, later, among if is_same_time else dailies, is_same_time)
+            when = "" if is_same_time else " (distractors of another time)"
+            name = f"library {person}, part {part}{when}"
+            yield _library_case(name, person, before, later, among if is_same_time else dailies)
 
 
 def _library_case(
-    person: str,
-    part: int,
-    before: list[Saved],
-    later: list[Saved],
-    among: list[Candidate],
-    is_same_time: bool,
+    name: str, person: str, before: list[Saved], later: list[Saved], among: list[Candidate]
 ) -> Case:
     had = {_title_key(one.paper.title) for one in before}
     wanted = {
@@ -173,11 +173,10 @@ def _library_case(
     ]
     chosen = {paper.id: paper for paper in wanted.values()}
     papers = (*(paper for paper in distractors if paper.id not in chosen), *chosen.values())
-    when = "" if is_same_time else " (distractors of another time)"
     return Case(
-        f"library {person}, part {part}{when}",
+        name,
         person,
-        World(f"{person} {part}", papers),
+        World(name, papers),
         frozenset(paper.id for paper in papers),
         frozenset(chosen),
         examples=tuple({one.paper.id: one.paper for one in before if one.paper.id not in chosen}.values()),

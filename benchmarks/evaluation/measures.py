@@ -11,7 +11,7 @@ RESAMPLES = 2000
 
 
 def spearman(scores: Floats, truth: Floats) -> float:
-    """Correlate the ranks of two lists of values; ties share their mean rank. 0 where all scores are equal."""
+    """Correlate the ranks of two lists of values; ties share a mean rank. 0 where all scores are equal."""
     ranks, true_ranks = _ranks(scores), _ranks(truth)
     spread = float(ranks.std() * true_ranks.std())
     if spread == 0:
@@ -50,7 +50,7 @@ def recall(order: Sequence[str], relevant: Collection[str], count: int = 50) -> 
 
 
 def auc(order: Sequence[str], relevant: Collection[str], others: Collection[str] | None = None) -> float:
-    """Chance that a relevant paper stands before another one (of ``others``, or of all that are not relevant)."""
+    """Chance that a relevant paper stands before another one: of ``others``, or of all that are not."""
     before, pairs, seen = 0, 0, 0
     for id_ in order:
         if id_ in relevant:
@@ -84,7 +84,7 @@ class Estimate:
 
 
 def estimate(values: Sequence[float], groups: Sequence[str], *, median: bool = False) -> Estimate:
-    """Average ``values``; whole groups are drawn again, for cases of one list are no independent witnesses."""
+    """Average ``values``; whole groups are drawn again: cases of one list are no independent witnesses."""
     average = np.median if median else np.mean
     array = np.array(values, np.float64)
     _, number = np.unique(np.array(groups), return_inverse=True)

@@ -44,6 +44,7 @@ def run_cases(
     about: str,
     cases: Iterable[Case],
     systems: Sequence[System],
+    *,
     side: Side | None,
     progress: Progress,
 ) -> Task:

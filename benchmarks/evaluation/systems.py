@@ -15,15 +15,16 @@ Change = Callable[[Profile], Profile]
 class Paperlark:
     """Paperlark's own order of a case's papers; ``change`` is what is left out of the profile."""
 
-    def __init__(self, name: str, store: TokenStore, change: Change = lambda profile: profile) -> None:
+    def __init__(self, name: str, store: TokenStore, change: Change | None = None) -> None:
         self.name = name
         self._store = store
         self._change = change
 
     def order(self, case: Case) -> list[str] | None:
-        profile = self._change(profile_of(case))
-        if not (profile.interests or profile.liked):
-            return None
+        whole = profile_of(case)
+        profile = self._change(whole) if self._change else whole
+        if self._change and profile == whole:
+            return None  # nothing of this case could be left out
         corpus = self._corpus(case.world, (*case.examples, *case.disliked))
         ranked = [one.id for one in rank(profile, corpus, {}) if one.id in case.pool]
         # What is left out as named by the person counts as placed last.
@@ -54,7 +55,7 @@ def without_dislikes(profile: Profile) -> Profile:
 def as_liked(profile: Profile) -> Profile:
     """Take the examples as papers liked instead."""
     liked = tuple(id_ for one in profile.interests for id_ in one.examples)
-    return replace(profile, interests=(), liked=liked)
+    return replace(profile, interests=(), liked=liked) if liked else profile
 
 
 def all_systems(store: TokenStore) -> list[Paperlark]:
