@@ -7,7 +7,9 @@ COPY service service
 COPY workers workers
 COPY templates templates
 COPY alembic alembic
-RUN /opt/paperlark/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt .
+# For vectors of texts: docker compose build --build-arg EXTRAS=embeddings (130 MB more)
+ARG EXTRAS=""
+RUN /opt/paperlark/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt ".${EXTRAS:+[$EXTRAS]}"
 
 FROM python:3.13-slim
 # A number, not only a name: then an orchestrator can see that it is not root.
