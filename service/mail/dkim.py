@@ -7,10 +7,13 @@ none can be added on the way (oversigning), those that do not occur included.
 import base64
 import hashlib
 import re
+from binascii import b2a_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -26,6 +29,7 @@ RECOMMENDED_RSA_BITS = 2048
 _FOLDING = re.compile(rb"\r\n(?=[ \t])")
 _BLANKS = re.compile(rb"[ \t]+")
 _TRAILING_BLANKS = re.compile(rb"[ \t]+\r\n")
+_PADDING, _SHA256 = PKCS1v15(), hashes.SHA256()
 _EMPTY_END = re.compile(rb"(?:\r\n)+\Z")
 
 
@@ -57,32 +61,53 @@ class Signer:
         der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         return f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode()}"
 
-    def signature(self, fields: Sequence[bytes], body: bytes, at: datetime) -> bytes:
-        """Return the DKIM-Signature field for a message of ``fields`` (whole lines, CRLF) and ``body``."""
-        named = _by_name(fields)
-        listed = [name for field in SIGNED_FIELDS for name in [field] * (len(named.get(field, ())) + 1)]
-        body_hash = base64.b64encode(hashlib.sha256(relaxed_body(body)).digest()).decode()
-        unsigned = (
-            f"DKIM-Signature: v=1; a={self.algorithm}; c=relaxed/relaxed; d={self.domain};\r\n"
-            f" s={self.selector}; t={int(at.timestamp())};\r\n"
-            f" h={_folded_list(listed)};\r\n"
-            f" bh={body_hash};\r\n b="
-        ).encode("ascii")
-        signed = b"".join(
-            # A field that occurs several times is taken from the last up (RFC 6376, 5.4.2).
-            relaxed_field(named[field][-1 - index])
-            for field in SIGNED_FIELDS
-            for index in range(len(named.get(field, ())))
+    def signature(self, fields: Sequence[bytes], digest: bytes, at: datetime) -> bytes:
+        """Return the DKIM-Signature field for a message.
+
+        ``fields`` are whole lines with CRLF; ``digest`` is what :func:`body_hash` says of the body.
+        """
+        plan = _plan(
+            self.algorithm,
+            self.domain,
+            self.selector,
+            tuple([field[: field.index(b":")] for field in fields]),
         )
-        value = self._sign(signed + relaxed_field(unsigned + b"\r\n").removesuffix(b"\r\n"))
-        text = base64.b64encode(value).decode()
+        values = int(at.timestamp()), b2a_base64(digest, newline=False)
+        signed = [relaxed_field(fields[index]) for index in plan.order]
+        signed.append(plan.relaxed % values)
+        text = b2a_base64(self._sign(b"".join(signed)), newline=False)
         lines = [text[start : start + 72] for start in range(0, len(text), 72)]
-        return unsigned + "\r\n ".join(lines).encode("ascii") + b"\r\n"
+        return plan.unsigned % values + b"\r\n ".join(lines) + b"\r\n"
 
     def _sign(self, data: bytes) -> bytes:
         if isinstance(self.key, Ed25519PrivateKey):
             return self.key.sign(hashlib.sha256(data).digest())  # RFC 8463: the hash is what is signed
-        return self.key.sign(data, PKCS1v15(), hashes.SHA256())
+        return self.key.sign(data, _PADDING, _SHA256)
+
+
+class _Plan(NamedTuple):
+    """How messages with the same fields are signed; time and body hash are put in by ``%``."""
+
+    order: tuple[int, ...]  # the fields that exist, in the order in which they are signed
+    unsigned: bytes  # the signature's own field up to its value
+    relaxed: bytes  # the same in relaxed form, without line end
+
+
+@lru_cache(maxsize=64)
+def _plan(algorithm: str, domain: str, selector: str, names: tuple[bytes, ...]) -> _Plan:
+    order: list[int] = []
+    listed: list[str] = []
+    for signed in SIGNED_FIELDS:
+        places = [index for index, name in enumerate(names) if name.decode("ascii").lower() == signed]
+        order += reversed(places)  # one that occurs several times is taken from the last up (RFC 6376, 5.4.2)
+        listed += [signed] * (len(places) + 1)
+    unsigned = (
+        f"DKIM-Signature: v=1; a={algorithm}; c=relaxed/relaxed; d={domain.replace('%', '%%')};\r\n"
+        f" s={selector.replace('%', '%%')}; t=%d;\r\n"
+        f" h={_folded_list(listed)};\r\n"
+        " bh=%b;\r\n b="
+    ).encode("ascii")
+    return _Plan(tuple(order), unsigned, relaxed_field(unsigned + b"\r\n").removesuffix(b"\r\n"))
 
 
 def read_signer(path: Path, *, domain: str, selector: str) -> Signer:
@@ -113,6 +138,7 @@ def read_signer(path: Path, *, domain: str, selector: str) -> Signer:
     return Signer(domain, selector, key)
 
 
+@lru_cache(maxsize=512)
 def relaxed_field(field: bytes) -> bytes:
     """Return a field in relaxed form (RFC 6376, 3.4.2), with its line end."""
     name, _, value = field.partition(b":")
@@ -120,18 +146,16 @@ def relaxed_field(field: bytes) -> bytes:
     return name.strip(b" \t").lower() + b":" + value + b"\r\n"
 
 
+def body_hash(body: bytes, *, is_relaxed: bool = False) -> bytes:
+    """Return the SHA-256 of a body in relaxed form, which it has already if ``is_relaxed``."""
+    return hashlib.sha256(body if is_relaxed else relaxed_body(body)).digest()
+
+
 def relaxed_body(body: bytes) -> bytes:
     """Return a body in relaxed form (RFC 6376, 3.4.4)."""
     body = _TRAILING_BLANKS.sub(b"\r\n", _BLANKS.sub(b" ", body))
     body = _EMPTY_END.sub(b"", body)
     return body + b"\r\n" if body else b""
-
-
-def _by_name(fields: Sequence[bytes]) -> dict[str, list[bytes]]:
-    named: dict[str, list[bytes]] = {}
-    for field in fields:
-        named.setdefault(field.partition(b":")[0].decode("ascii").lower(), []).append(field)
-    return named
 
 
 def _folded_list(names: Sequence[str]) -> str:

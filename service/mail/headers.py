@@ -10,11 +10,13 @@ from base64 import b64encode
 from collections.abc import Iterator
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 CRLF = b"\r\n"
 LINE_OCTETS = 76  # RFC 5322 asks for 78; encoded-words must stay under 77 (RFC 2047, 2)
 LONGEST_LINE = 998  # RFC 5322, 2.1.1
 SUBJECT_CHARACTERS = 250
+KEPT = 512  # fields, of which most are the same in every mail of an issue
 _ENCODED_WORD_OCTETS = 75 - len("=?utf-8?b??=")
 _BREAKS_AND_CONTROLS = re.compile(
     "[\x00-\x20\x7f-\xa0\u061c\u1680\u180e\u2000-\u200b\u200e\u200f"
@@ -44,11 +46,13 @@ def clean(value: str, limit: int = SUBJECT_CHARACTERS) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
+@lru_cache(maxsize=KEPT)
 def text(name: str, value: str) -> bytes:
     """Write an unstructured field such as Subject; ``value`` is cleaned first."""
     return _fold(name, [*_words(clean(value), first=LINE_OCTETS - len(name) - 2)])
 
 
+@lru_cache(maxsize=KEPT)
 def mailbox(name: str, address: str, display_name: str = "") -> bytes:
     """Write a field with one address, such as From, To or Reply-To.
 
@@ -63,6 +67,7 @@ def mailbox(name: str, address: str, display_name: str = "") -> bytes:
     return _fold(name, [*_phrase(phrase, first=LINE_OCTETS - len(name) - 2), f"<{address}>"])
 
 
+@lru_cache(maxsize=KEPT)
 def verbatim(name: str, value: str) -> bytes:
     """Write a structured field exactly as given, on one line.
 
@@ -75,6 +80,7 @@ def verbatim(name: str, value: str) -> bytes:
     return line.encode("ascii") + CRLF
 
 
+@lru_cache(maxsize=KEPT)
 def date(at: datetime) -> bytes:
     """Write the Date field."""
     return verbatim("Date", format_datetime(at))

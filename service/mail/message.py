@@ -4,14 +4,16 @@ import hashlib
 from binascii import b2a_qp
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from service.config import Settings
 from service.keys import Keyring
 from service.mail import headers
-from service.mail.dkim import Signer, read_signer
+from service.mail.dkim import Signer, body_hash, read_signer
 from service.mail.letters import DigestLetter, Letter
-from service.mail.templates import Imprint, Rendered, render
+from service.mail.templates import Imprint, Part, Rendered, render
 
 BOUNCE_PREFIX = "bounce+"
 
@@ -37,7 +39,7 @@ class Sender:
     @property
     def feedback_sender(self) -> str:
         """The stable SenderId of Feedback-ID, 5 to 15 signs."""
-        return "p" + hashlib.sha256(self.list_id.encode()).hexdigest()[:11]
+        return _feedback_sender(self.list_id)
 
     @property
     def imprint(self) -> Imprint:
@@ -51,6 +53,11 @@ class Sender:
         )
 
 
+@lru_cache
+def _feedback_sender(list_id: str) -> str:
+    return "p" + hashlib.sha256(list_id.encode()).hexdigest()[:11]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
     """A message as it goes to the relay: envelope and final bytes, CRLF lines, signed, not to be touched."""
@@ -59,6 +66,15 @@ class Parcel:
     recipient: str
     data: bytes
     message_id: str
+    is_dotless: bool = False  # known to have no line that begins with a dot
+
+
+class Content(NamedTuple):
+    """What a letter says, as a message carries it."""
+
+    subject: str
+    body: bytes  # multipart/alternative, CRLF lines
+    is_canonical: bool  # in relaxed form (RFC 6376, 3.4.4), and no line begins with a dot
 
 
 def sender_from(settings: Settings) -> Sender:
@@ -101,23 +117,35 @@ class Press:
             service.mail.headers.InvalidHeader: an address or link can't stand in a header.
             service.mail.templates.TooLarge: the mail would be clipped by its reader.
         """
-        rendered = render(letter, self.sender.imprint)
         message_id = f"{nonce:016x}@{self.sender.domain}"
         boundary = f"=_{nonce:016x}"  # "=_" occurs in no quoted-printable text
+        content = self.content(letter, boundary)
         fields = [
-            *identity_fields(self.sender, letter, rendered.subject, message_id, at),
+            *identity_fields(self.sender, letter, content.subject, message_id, at),
             *list_fields(self.sender, letter),
             headers.verbatim("MIME-Version", "1.0"),
             headers.verbatim("Content-Type", f'multipart/alternative; boundary="{boundary}"'),
         ]
-        body = alternative(rendered, boundary)
-        signatures = [signer.signature(fields, body, at) for signer in self.sender.signers]
+        signatures = []
+        if self.sender.signers:
+            digest = body_hash(content.body, is_relaxed=content.is_canonical)
+            signatures = [signer.signature(fields, digest, at) for signer in self.sender.signers]
         return Parcel(
             envelope_sender=self.envelope_sender(nonce),
             recipient=letter.recipient,
-            data=b"".join([*signatures, *fields, headers.CRLF, body]),
+            data=b"".join([*signatures, *fields, headers.CRLF, content.body]),
             message_id=message_id,
+            is_dotless=content.is_canonical,
         )
+
+    def content(self, letter: Letter, boundary: str) -> Content:
+        """Return subject and body.
+
+        Raises:
+            service.mail.templates.TooLarge: the mail would be clipped by its reader.
+        """
+        rendered = render(letter, self.sender.imprint)
+        return Content(rendered.subject, alternative(rendered, boundary), is_canonical=False)
 
     def envelope_sender(self, nonce: int) -> str:
         """Return the envelope sender that names a delivery and can't be forged (VERP)."""
@@ -159,17 +187,19 @@ def list_fields(sender: Sender, letter: Letter) -> list[bytes]:
 
 def alternative(rendered: Rendered, boundary: str) -> bytes:
     """Return the body of a multipart/alternative message: written text first, HTML last."""
-    parts = (("text/plain", rendered.text), ("text/html", rendered.html))
-    lines = [_part(boundary, content_type, content) for content_type, content in parts]
-    return b"".join([*lines, f"--{boundary}--\r\n".encode("ascii")])
+    between = f"--{boundary}\r\n".encode("ascii")
+    text = part_head("txt") + quoted_printable(rendered.text)
+    html = part_head("html") + quoted_printable(rendered.html)
+    return b"".join([between, text, between, html, between[:-2], b"--\r\n"])
 
 
-def _part(boundary: str, content_type: str, content: str) -> bytes:
+def part_head(part: Part) -> bytes:
+    """Return the header of a part."""
+    subtype = "plain" if part == "txt" else "html"
     head = (
-        f"--{boundary}\r\nContent-Type: {content_type}; charset=utf-8\r\n"
-        "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+        f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
     )
-    return head.encode("ascii") + quoted_printable(content)
+    return head.encode("ascii")
 
 
 def quoted_printable(content: str) -> bytes:

@@ -9,20 +9,33 @@ from sqlalchemy.orm import Session
 
 from service.mail.tables import SuppressionRow
 
+# From the mildest to the gravest: what is said later never makes light of what was said before.
+GRAVITY = ("erased", "bounce", "operator", "complaint")
+
 
 def suppress(
     session: Session, address_key: bytes, reason: str, now: datetime, source: str | None = None
 ) -> None:
-    """Put an address on the list; the first reason stays.
+    """Put an address on the list; of several reasons the gravest stays.
 
     ``reason`` is bounce, complaint, erased or operator; ``source`` names what told us ("rcpt", "dsn").
+
+    Raises:
+        ValueError: the reason is none of these.
     """
+    if reason not in GRAVITY:
+        raise ValueError(f"no reason to suppress an address: {reason!r}")
     dialect = session.get_bind().dialect.name
     make_insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    row = {"reason": reason, "since": now, "source": source}
     session.execute(
         make_insert(SuppressionRow)
-        .values(address_key=address_key, reason=reason, since=now, source=source)
-        .on_conflict_do_nothing(index_elements=["address_key"])
+        .values(address_key=address_key, **row)
+        .on_conflict_do_update(
+            index_elements=["address_key"],
+            set_=row,
+            where=SuppressionRow.reason.in_(GRAVITY[: GRAVITY.index(reason)]),
+        )
     )
 
 

@@ -84,17 +84,24 @@ def render(letter: Letter, imprint: Imprint) -> Rendered:
 
 
 def _body(letter: Letter, words: dict[str, Any], part: Part, share: float) -> str:
-    if isinstance(letter, DigestLetter):
-        limit = abstract_limit(len(letter.trending) + len(letter.for_you), share)
+    if not isinstance(letter, DigestLetter):
+        return fill(letter.kind, f"body.{part}", words).strip() + "\n"
+    hot, own = len(letter.trending), len(letter.for_you)
+    limit = abstract_limit(hot + own, share)
 
-        def card(paper: Card, number: int) -> Markup:
-            return Markup(fill_card(part, paper, number, limit, fill_reasons(part, paper.reasons)))  # noqa: S704 - our own template's words
+    def card(paper: Card, number: int) -> Markup:
+        written = fill_card(part, paper, number, limit, fill_reasons(part, paper.reasons))
+        return Markup(written)  # noqa: S704 - our own template's words
 
-        words = words | personal_words(letter, part) | {"card": card}
-    return fill(letter.kind, f"body.{part}", words).strip() + "\n"
+    return page(part, words | personal_phrases(part, letter.interests, hot, own) | {"card": card})
 
 
-# -- the pieces of a digest, for whoever makes whole messages of them --------------------------------------
+# -- the pieces of a digest, for whoever joins whole messages of them ---------------------------------------
+
+
+def page(part: Part, words: Mapping[str, Any]) -> str:
+    """Write a digest around its papers, which the function ``card`` among the words gives."""
+    return fill("digest", f"body.{part}", words).strip() + "\n"
 
 
 def fill_card(part: Part, paper: Card, number: int, limit: int, reasons: str) -> str:
@@ -108,23 +115,23 @@ def fill_reasons(part: Part, reasons: Sequence[str]) -> str:
     return fill("digest", f"reasons.{part}", {"reasons": reasons[:REASONS_SHOWN]})
 
 
-def personal_words(letter: DigestLetter, part: Part) -> dict[str, str]:
-    """Return what stands in the frame of one person's digest and in nobody else's, not yet escaped."""
-    interests = ", ".join(letter.interests)
-    hot, own = len(letter.trending), len(letter.for_you)
+def personal_phrases(part: Part, interests: Sequence[str], hot: int, own: int) -> dict[str, str]:
+    """Return the frame's words of one's own: the opening and the interests, not yet escaped.
+
+    ``hot`` and ``own`` count the papers of the two lists.
+    """
     if not own:
         opening = count(hot, "trending paper")
     elif not hot:
         opening = f"{count(own, 'paper')} chosen for you"
     else:
         opening = f"{count(hot, 'trending paper')} and {own} chosen for you"
-    opening += f": {excerpt(interests, 120)}." if interests else "."
-    named = excerpt(interests, 300)
+    named = present(", ".join(interests)).strip()
+    opening += f": {excerpt(named, 120)}." if named else "."
+    named = excerpt(named, 300)
     return {
         "opening": wrap(opening) if part == "txt" else opening,
         "interests": wrap(named, 3) if part == "txt" else named,
-        "preferences_url": letter.preferences_url,
-        "unsubscribe_url": letter.unsubscribe_url,
     }
 
 

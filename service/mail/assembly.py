@@ -1,0 +1,201 @@
+"""Digests joined from fragments: each paper rendered and encoded once, a person's own words on the fly.
+
+Templates and words are those of service/mail/templates.py, whose ``render`` is the plain way to the same
+message and the judge of this one. What a fragment is kept under is all that it shows: the frozen values.
+"""
+
+import re
+import secrets
+from dataclasses import replace
+from datetime import date
+from functools import lru_cache
+from typing import NamedTuple
+
+from markupsafe import Markup, escape
+
+from service.keys import Keyring
+from service.mail import templates
+from service.mail.encoding import quoted_printable
+from service.mail.letters import Card, DigestLetter, Letter
+from service.mail.message import Content, Press, Sender, part_head
+from service.mail.templates import Part
+
+# How much is kept. A card takes 3 KB of HTML and 1 KB of text, so all of it stays under 40 MB.
+FRAMES = 64
+CARDS = 4096
+ENTRIES = 4096
+PHRASES = 4096
+
+# Stands in a template's output where something is put in later. No paper can know it.
+_MARK = f"\ue000{secrets.token_hex(12)}:{{}}\ue001"
+_MARKED = re.compile(_MARK.format(r"(\w+)"))
+
+
+class Fragment(NamedTuple):
+    """A piece of text, transfer-encoded so that it may stand anywhere."""
+
+    coded: bytes
+    size: int  # octets of the text itself
+
+
+class Entry(NamedTuple):
+    """One paper of a digest in both parts."""
+
+    text: Fragment
+    html: Fragment
+
+
+class Frame(NamedTuple):
+    """A text with places for what is put in: an empty piece for each of ``slots``."""
+
+    pieces: tuple[bytes, ...]
+    slots: tuple[tuple[int, str], ...]  # index among the pieces, name
+    size: int
+
+    def fill(self, values: dict[str, Fragment]) -> list[bytes]:
+        """Return the pieces with every slot filled."""
+        pieces = list(self.pieces)
+        for index, name in self.slots:
+            pieces[index] = values[name].coded
+        return pieces
+
+    def size_with(self, values: dict[str, Fragment]) -> int:
+        """Return the octets of the whole text."""
+        return self.size + sum([values[name].size for _, name in self.slots])
+
+
+class AssemblyPress(Press):
+    """Makes digests from kept fragments, and all other mails the plain way."""
+
+    def __init__(self, sender: Sender, keyring: Keyring) -> None:
+        """Take the sender and the keys that sign envelope senders."""
+        super().__init__(sender, keyring)
+        self._frames = lru_cache(FRAMES)(self._make_frames)
+
+    def content(self, letter: Letter, boundary: str) -> Content:
+        """Return subject and body.
+
+        Raises:
+            service.mail.templates.TooLarge: the mail would be clipped by its reader.
+        """
+        if not isinstance(letter, DigestLetter):
+            return super().content(letter, boundary)
+        cards = letter.trending + letter.for_you
+        hot, own = len(letter.trending), len(letter.for_you)
+        text = dict(_phrases("txt", letter.interests, hot, own))
+        html = dict(_phrases("html", letter.interests, hot, own))
+        text["preferences_url"], html["preferences_url"] = _link(letter.preferences_url)
+        text["unsubscribe_url"], html["unsubscribe_url"] = _link(letter.unsubscribe_url)
+        has_interests = html["interests"].size > 0
+        text_frame, html_frame = self._frames(
+            _Shape(letter.issue_date, letter.is_first, letter.notice, hot, own, has_interests)
+        )
+        for share in templates.ABSTRACT_SHARES:
+            limit = templates.abstract_limit(len(cards), share)
+            for number, card in enumerate(cards, 1):
+                text[f"card{number}"], html[f"card{number}"] = _entry(card, number, limit)
+            size = html_frame.size_with(html)
+            if size <= templates.HTML_GOAL_BYTES:
+                break
+        templates.check_size(size)
+        between = f"--{boundary}\r\n".encode("ascii")
+        pieces = [between, *text_frame.fill(text), between, *html_frame.fill(html), between[:-2], b"--\r\n"]
+        return Content(_subject(cards[0].title, len(cards)), b"".join(pieces), is_canonical=True)
+
+    def _make_frames(self, shape: "_Shape") -> tuple[Frame, Frame]:
+        """Render the page that all digests of one shape have in common."""
+        words = {
+            "issue_date": shape.issue_date,
+            "is_first": shape.is_first,
+            "notice": shape.notice,
+            "trending": (None,) * shape.hot,
+            "for_you": (None,) * shape.own,
+            "imprint": self.sender.imprint,
+            "card": lambda _card, number: _mark(f"card{number}"),
+            "opening": _mark("opening"),
+            "interests": _mark("interests") if shape.has_interests else "",
+            "preferences_url": _mark("preferences_url"),
+            "unsubscribe_url": _mark("unsubscribe_url"),
+        }
+        return _page("txt", words), _page("html", words)
+
+
+class _Shape(NamedTuple):
+    """What decides a digest's page, its papers and personal words left out."""
+
+    issue_date: date
+    is_first: bool
+    notice: str | None
+    hot: int  # papers in the trending list
+    own: int  # papers in the personal list
+    has_interests: bool
+
+
+def _mark(name: str) -> Markup:
+    return Markup(_MARK.format(name))  # noqa: S704 - made here
+
+
+def _page(part: Part, words: dict[str, object]) -> Frame:
+    frame = _frame(templates.page(part, words))
+    return frame._replace(pieces=(part_head(part) + frame.pieces[0], *frame.pieces[1:]))
+
+
+def _frame(text: str) -> Frame:
+    """Encode what stands between the marks of a text."""
+    pieces = _MARKED.split(text)  # text, name, text, name, ..., text
+    return Frame(
+        pieces=tuple([b"" if index % 2 else quoted_printable(piece) for index, piece in enumerate(pieces)]),
+        slots=tuple([(index, pieces[index]) for index in range(1, len(pieces), 2)]),
+        size=sum([len(piece.encode("utf-8")) for piece in pieces[::2]]),
+    )
+
+
+def _fragment(text: str) -> Fragment:
+    return Fragment(quoted_printable(text), len(text.encode("utf-8")))
+
+
+@lru_cache(ENTRIES)
+def _entry(card: Card, number: int, limit: int) -> Entry:
+    reasons, bare = card.reasons[: templates.REASONS_SHOWN], replace(card, reasons=())
+    return Entry(
+        text=_filled(_card("txt", bare, number, limit), _reasons("txt", reasons)),
+        html=_filled(_card("html", bare, 0, limit), _reasons("html", reasons)),  # where no number is shown
+    )
+
+
+def _filled(frame: Frame, reasons: Fragment) -> Fragment:
+    values = {"reasons": reasons}
+    return Fragment(b"".join(frame.fill(values)), frame.size_with(values))
+
+
+@lru_cache(CARDS)
+def _card(part: Part, paper: Card, number: int, limit: int) -> Frame:
+    return _frame(templates.fill_card(part, paper, number, limit, _mark("reasons")))
+
+
+@lru_cache(PHRASES)
+def _reasons(part: Part, reasons: tuple[str, ...]) -> Fragment:
+    return _fragment(templates.fill_reasons(part, reasons))
+
+
+@lru_cache(PHRASES)
+def _phrases(part: Part, interests: tuple[str, ...], hot: int, own: int) -> dict[str, Fragment]:
+    phrases = templates.personal_phrases(part, interests, hot, own)
+    return {name: _fragment(_shown(part, phrase)) for name, phrase in phrases.items()}
+
+
+def _link(link: str) -> tuple[Fragment, Fragment]:
+    text = _fragment(_shown("txt", link))
+    shown = _shown("html", link)
+    return text, text if shown == link else _fragment(shown)
+
+
+def _shown(part: Part, words: str) -> str:
+    """Return words as a template would show them."""
+    words = templates.present(words)
+    return words if part == "txt" else str(escape(words))
+
+
+@lru_cache(PHRASES)
+def _subject(first_title: str, paper_count: int) -> str:
+    return templates.digest_subject(first_title, paper_count)
