@@ -49,6 +49,11 @@ def test_vectors_have_length_one_and_do_not_depend_on_their_company(model: MiniL
     assert model.embed([]).shape == (0, model.dimensions)
 
 
+def test_no_code_of_the_packages_that_carry_the_files_is_run(model: MiniLm) -> None:
+    model.embed(["larks"])
+    assert not {VOCABULARY[0], WEIGHTS[0], "tokenizers", "huggingface_hub"}.intersection(sys.modules)
+
+
 def test_meaning_is_nearer_than_words(model: MiniLm) -> None:
     question, meant, same_word = model.embed(
         [
