@@ -119,6 +119,7 @@ class Keyring:
         return self._derive(secret, b"address", address.encode())
 
     @staticmethod
+    @lru_cache(maxsize=64)
     def _number(secret: bytes) -> int:
         return hashlib.sha256(b"paperlark/number" + secret).digest()[0]
 

@@ -21,7 +21,7 @@ from service.mail.message import Content, Press, Sender, part_head
 from service.mail.templates import Part
 
 # How much is kept. A card takes 3 KB of HTML and 1 KB of text, so all of it stays under 40 MB.
-FRAMES = 64
+PAGES = 64
 CARDS = 4096
 ENTRIES = 4096
 PHRASES = 4096
@@ -29,6 +29,7 @@ PHRASES = 4096
 # Stands in a template's output where something is put in later. No paper can know it.
 _MARK = f"\ue000{secrets.token_hex(12)}:{{}}\ue001"
 _MARKED = re.compile(_MARK.format(r"(\w+)"))
+TEXT, HTML = 0, 1  # the parts in their order
 
 
 class Fragment(NamedTuple):
@@ -36,6 +37,9 @@ class Fragment(NamedTuple):
 
     coded: bytes
     size: int  # octets of the text itself
+
+
+_BothParts = tuple[dict[str, Fragment], dict[str, Fragment]]
 
 
 class Entry(NamedTuple):
@@ -70,7 +74,7 @@ class AssemblyPress(Press):
     def __init__(self, sender: Sender, keyring: Keyring) -> None:
         """Take the sender and the keys that sign envelope senders."""
         super().__init__(sender, keyring)
-        self._frames = lru_cache(FRAMES)(self._make_frames)
+        self._pages = lru_cache(PAGES)(self._make_page)
 
     def content(self, letter: Letter, boundary: str) -> Content:
         """Return subject and body.
@@ -81,28 +85,35 @@ class AssemblyPress(Press):
         if not isinstance(letter, DigestLetter):
             return super().content(letter, boundary)
         cards = letter.trending + letter.for_you
-        hot, own = len(letter.trending), len(letter.for_you)
-        text = dict(_phrases("txt", letter.interests, hot, own))
-        html = dict(_phrases("html", letter.interests, hot, own))
-        text["preferences_url"], html["preferences_url"] = _link(letter.preferences_url)
-        text["unsubscribe_url"], html["unsubscribe_url"] = _link(letter.unsubscribe_url)
-        has_interests = html["interests"].size > 0
-        text_frame, html_frame = self._frames(
-            _Shape(letter.issue_date, letter.is_first, letter.notice, hot, own, has_interests)
+        phrases = _phrases(letter.interests, len(letter.trending), len(letter.for_you))
+        preferences, leaving = _link(letter.preferences_url), _link(letter.unsubscribe_url)
+        text, html = (
+            {"preferences_url": preferences[part], "unsubscribe_url": leaving[part], **phrases[part]}
+            for part in (TEXT, HTML)
+        )
+        page = self._pages(
+            _Shape(
+                letter.issue_date,
+                letter.is_first,
+                letter.notice,
+                len(letter.trending),
+                len(letter.for_you),
+                html["interests"].size > 0,
+            )
         )
         for share in templates.ABSTRACT_SHARES:
             limit = templates.abstract_limit(len(cards), share)
-            for number, card in enumerate(cards, 1):
-                text[f"card{number}"], html[f"card{number}"] = _entry(card, number, limit)
-            size = html_frame.size_with(html)
+            for number, name in enumerate(page.cards):
+                text[name], html[name] = _entry(cards[number], number + 1, limit)
+            size = page.html.size_with(html)
             if size <= templates.HTML_GOAL_BYTES:
                 break
         templates.check_size(size)
         between = f"--{boundary}\r\n".encode("ascii")
-        pieces = [between, *text_frame.fill(text), between, *html_frame.fill(html), between[:-2], b"--\r\n"]
+        pieces = [between, *page.text.fill(text), between, *page.html.fill(html), between[:-2], b"--\r\n"]
         return Content(_subject(cards[0].title, len(cards)), b"".join(pieces), is_canonical=True)
 
-    def _make_frames(self, shape: "_Shape") -> tuple[Frame, Frame]:
+    def _make_page(self, shape: "_Shape") -> "_Page":
         """Render the page that all digests of one shape have in common."""
         words = {
             "issue_date": shape.issue_date,
@@ -117,7 +128,11 @@ class AssemblyPress(Press):
             "preferences_url": _mark("preferences_url"),
             "unsubscribe_url": _mark("unsubscribe_url"),
         }
-        return _page("txt", words), _page("html", words)
+        return _Page(
+            text=_page_frame("txt", words),
+            html=_page_frame("html", words),
+            cards=tuple([f"card{number}" for number in range(1, shape.hot + shape.own + 1)]),
+        )
 
 
 class _Shape(NamedTuple):
@@ -131,11 +146,19 @@ class _Shape(NamedTuple):
     has_interests: bool
 
 
+class _Page(NamedTuple):
+    """A shape's page in both parts, and the names of the places of its papers in order."""
+
+    text: Frame
+    html: Frame
+    cards: tuple[str, ...]
+
+
 def _mark(name: str) -> Markup:
     return Markup(_MARK.format(name))  # noqa: S704 - made here
 
 
-def _page(part: Part, words: dict[str, object]) -> Frame:
+def _page_frame(part: Part, words: dict[str, object]) -> Frame:
     frame = _frame(templates.page(part, words))
     return frame._replace(pieces=(part_head(part) + frame.pieces[0], *frame.pieces[1:]))
 
@@ -179,21 +202,19 @@ def _reasons(part: Part, reasons: tuple[str, ...]) -> Fragment:
 
 
 @lru_cache(PHRASES)
-def _phrases(part: Part, interests: tuple[str, ...], hot: int, own: int) -> dict[str, Fragment]:
-    phrases = templates.personal_phrases(part, interests, hot, own)
-    return {name: _fragment(_shown(part, phrase)) for name, phrase in phrases.items()}
+def _phrases(interests: tuple[str, ...], hot: int, own: int) -> _BothParts:
+    text, html = templates.personal_phrases(interests, hot, own)
+    return (
+        {name: _fragment(phrase) for name, phrase in text.items()},
+        {name: _fragment(str(escape(phrase))) for name, phrase in html.items()},
+    )
 
 
 def _link(link: str) -> tuple[Fragment, Fragment]:
-    text = _fragment(_shown("txt", link))
-    shown = _shown("html", link)
+    link = templates.present(link)
+    text = _fragment(link)
+    shown = str(escape(link))
     return text, text if shown == link else _fragment(shown)
-
-
-def _shown(part: Part, words: str) -> str:
-    """Return words as a template would show them."""
-    words = templates.present(words)
-    return words if part == "txt" else str(escape(words))
 
 
 @lru_cache(PHRASES)

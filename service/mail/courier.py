@@ -11,6 +11,7 @@ from typing import Protocol
 
 from service.config import Settings, SmtpEndpoint
 from service.keys import Keyring
+from service.mail.assembly import AssemblyPress
 from service.mail.composing import Claimed
 from service.mail.delivery import Outcome, Stage, Verdict
 from service.mail.letters import Letter
@@ -123,4 +124,4 @@ def open_courier(
         ValueError: no relay is known, or the DKIM key can't be used.
     """
     carrier: Relay | SmtpRelay = relay or open_relay(settings, endpoint=endpoint)
-    return RelayCourier(press=Press(sender_from(settings), keyring), relay=carrier)
+    return RelayCourier(press=AssemblyPress(sender_from(settings), keyring), relay=carrier)

@@ -9,6 +9,7 @@ import re
 
 LONGEST = 75  # octets of a line before the "=" of a soft break
 _UNSAFE = re.compile(rb"[^\n -<>-~]|^\.| (?=[ \n]|\Z)", re.MULTILINE)
+_PLAIN = re.compile(r"[!-\-/-<>-~][!-<>-~]*")
 _CODES = {bytes([octet]): b"=%02X" % octet for octet in range(256)}
 
 
@@ -16,6 +17,8 @@ def quoted_printable(text: str) -> bytes:
     """Encode ``text``, whose lines end in a bare line feed."""
     if not text:
         return b""
+    if len(text) <= LONGEST and _PLAIN.fullmatch(text):  # a link, most often
+        return text.encode("ascii") + b"=\r\n"
     lines = _UNSAFE.sub(_code, text.encode("utf-8")).split(b"\n")
     last = len(lines) - 1
     coded: list[bytes] = []

@@ -26,6 +26,7 @@ _ADDRESS = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
 )
 _PRINTABLE = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
+_URI = re.compile(r"https?://[!#-+\-.-;=?-\[\]-~]+")  # neither blank, quote, comma, backslash nor bracket
 _PLAIN_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 
 
@@ -92,7 +93,7 @@ def uri(name: str, target: str) -> bytes:
     Raises:
         InvalidHeader: the URI is not http(s), or holds a sign that would end it.
     """
-    if not target.startswith(("https://", "http://")) or any(sign in target for sign in '<>"\\ ,'):
+    if not _URI.fullmatch(target):
         raise InvalidHeader(f"{name}: not a URI that can be written")
     return verbatim(name, f"<{target}>")
 

@@ -175,7 +175,7 @@ def list_fields(sender: Sender, letter: Letter) -> list[bytes]:
         return []
     # The name stands only where it needs no encoded-word: List-Id is structured (RFC 2919).
     name = f'"{sender.name}" ' if sender.name.isascii() and "\\" not in sender.name else ""
-    issue = letter.issue_date.strftime("%Y%m%d")
+    issue = letter.issue_date.isoformat().replace("-", "")
     return [
         headers.verbatim("List-Id", f"{name}<{sender.list_id}>"),
         headers.uri("List-Unsubscribe", letter.unsubscribe_url),

@@ -93,7 +93,8 @@ def _body(letter: Letter, words: dict[str, Any], part: Part, share: float) -> st
         written = fill_card(part, paper, number, limit, fill_reasons(part, paper.reasons))
         return Markup(written)  # noqa: S704 - our own template's words
 
-    return page(part, words | personal_phrases(part, letter.interests, hot, own) | {"card": card})
+    phrases = personal_phrases(letter.interests, hot, own)[part == "html"]
+    return page(part, words | phrases | {"card": card})
 
 
 # -- the pieces of a digest, for whoever joins whole messages of them ---------------------------------------
@@ -115,8 +116,8 @@ def fill_reasons(part: Part, reasons: Sequence[str]) -> str:
     return fill("digest", f"reasons.{part}", {"reasons": reasons[:REASONS_SHOWN]})
 
 
-def personal_phrases(part: Part, interests: Sequence[str], hot: int, own: int) -> dict[str, str]:
-    """Return the frame's words of one's own: the opening and the interests, not yet escaped.
+def personal_phrases(interests: Sequence[str], hot: int, own: int) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the page's words of one's own for text and HTML: opening and interests, not yet escaped.
 
     ``hot`` and ``own`` count the papers of the two lists.
     """
@@ -129,10 +130,10 @@ def personal_phrases(part: Part, interests: Sequence[str], hot: int, own: int) -
     named = present(", ".join(interests)).strip()
     opening += f": {excerpt(named, 120)}." if named else "."
     named = excerpt(named, 300)
-    return {
-        "opening": wrap(opening) if part == "txt" else opening,
-        "interests": wrap(named, 3) if part == "txt" else named,
-    }
+    return (
+        {"opening": wrap(opening), "interests": wrap(named, 3)},
+        {"opening": opening, "interests": named},
+    )
 
 
 def digest_subject(first_title: str, paper_count: int) -> str:
@@ -157,6 +158,8 @@ def check_size(html_octets: int) -> None:
 
 def present(value: str) -> str:
     """Take out signs that no mail should carry."""
+    if value.isprintable():  # quick, and true of nearly all
+        return value
     return _CONTROLS.sub(" ", value)
 
 
@@ -243,9 +246,13 @@ def wrap(value: str, indent: int = 0) -> str:
     """Wrap a text for the plain part, each line indented; words longer than a line are broken."""
     margin = " " * indent
     width = TEXT_COLUMNS - indent
+    words = present(value).split()
+    line = " ".join(words)
+    if len(line) <= width:
+        return margin + line if line else ""
     lines: list[str] = []
     room = 0
-    for whole in _CONTROLS.sub(" ", value).split():
+    for whole in words:
         word = whole
         if len(word) < room:
             lines[-1] += f" {word}"
