@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -88,7 +89,7 @@ def postgres() -> Iterator[str]:
         _wait_until_open(f"postgresql://paperlark@127.0.0.1:{port}/postgres")
         yield f"postgresql://paperlark@127.0.0.1:{port}"
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # at once: a client still connected must not keep it
         server.wait(20)
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -90,7 +90,7 @@ def due_slots(zone: ZoneInfo, now: datetime) -> list[Slot]:
 
 def passed_slots(zone: ZoneInfo, after: datetime, now: datetime) -> list[Slot]:
     """Return the slots of ``zone`` whose cutoff came after ``after`` and not after ``now``."""
-    days_back = max((now - after).days, 0) + 2
+    days_back = max((local_date(zone, now) - local_date(zone, after)).days, 0) + 1
     return [slot for slot in _slots(zone, now, days_back=days_back) if after < slot.cutoff_at <= now]
 
 
