@@ -4,7 +4,7 @@ The real one is :class:`RelayCourier` over the pool of service/mail/transport.py
 what it is given, for tests and dry runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -39,7 +39,7 @@ class Courier(Protocol):
             RelayUnavailable: it can't; the message says why.
         """
 
-    async def deliver(self, parcel: Parcel) -> Outcome:
+    def deliver(self, parcel: Parcel) -> Awaitable[Outcome]:
         """Hand one parcel to the relay. May be called many times at once; never raises for relay trouble."""
 
     async def close(self) -> None:
@@ -51,7 +51,7 @@ class Relay(Protocol):
 
     async def ready(self) -> None: ...
 
-    async def deliver(self, parcel: Parcel) -> Outcome: ...
+    def deliver(self, parcel: Parcel) -> Awaitable[Outcome]: ...
 
     async def close(self) -> None: ...
 
@@ -72,9 +72,9 @@ class RelayCourier:
         """Make sure the relay can be talked to."""
         await self.relay.ready()
 
-    async def deliver(self, parcel: Parcel) -> Outcome:
+    def deliver(self, parcel: Parcel) -> Awaitable[Outcome]:
         """Hand the parcel to the relay."""
-        return await self.relay.deliver(parcel)
+        return self.relay.deliver(parcel)
 
     async def close(self) -> None:
         """Close the relay's connections."""

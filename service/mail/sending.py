@@ -1,14 +1,18 @@
 """Sends what waits: claims a chunk, makes its parcels, commits small windows as "sending", records results.
 
-SQL work is synchronous and short; the relay is spoken to in an event loop that runs only in between, so no
-transaction is ever open during network calls. A killed worker leaves at most one window unknown.
+A window goes in two halves: while one is on the wire the next is made and committed, in the same transaction
+that records the one before. So what is committed as sending and not yet recorded is never more than one
+window, and that is what a killed worker leaves unknown. SQL work is synchronous and short: no transaction is
+ever open while an answer is waited for.
 """
 
 import asyncio
 import random
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import structlog
 from sqlalchemy import func, select
@@ -18,7 +22,7 @@ from sqlalchemy.orm import Session
 from service.clock import Clock
 from service.database import Database
 from service.mail import claiming
-from service.mail.claiming import Result
+from service.mail.claiming import CLAIM_LEASE, Result
 from service.mail.composing import Claimed, Composer, Refusal
 from service.mail.courier import Courier
 from service.mail.delivery import (
@@ -38,7 +42,8 @@ from service.mail.tables import DeliveryRow
 
 logger = structlog.get_logger()
 
-CHUNK = 200
+CHUNK = 500
+RENEW_AFTER = CLAIM_LEASE / 3  # what is claimed and waits for its window
 
 OnRefused = Callable[[Session, int, str], None]
 """Told, inside the recording transaction, of a subscriber whose address is dead, and the code saying so."""
@@ -87,10 +92,12 @@ def deliver_waiting(
             on_unsent=on_unsent,
             on_refused=on_refused,
             jitter=jitter,
-            runner=runner,
         )
         try:
-            return run.all_waiting(limit)
+            return runner.run(run.all_waiting(limit))
+        except BaseException:
+            run.save_what_is_known()
+            raise
         finally:
             runner.run(courier.close())
 
@@ -101,6 +108,25 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
     return uvloop.new_event_loop
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """Half a window on its way: deliveries committed as sending, each with the future of its outcome."""
+
+    futures: Sequence[tuple[Claimed, asyncio.Future[Outcome]]]
+
+    def outcomes(self) -> Iterator[tuple[Claimed, Outcome]]:
+        """Give what is known by now. A fault of ours counts as unknown: the message may be out."""
+        for delivery, future in self.futures:
+            if not future.done() or future.cancelled():
+                continue
+            error = future.exception()
+            if error is None:
+                yield delivery, future.result()
+            elif isinstance(error, Exception):
+                logger.error("courier_failed", delivery=delivery.id, exc_info=error)
+                yield delivery, Outcome(verdict=Verdict.UNKNOWN, stage=Stage.DOT)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,32 +141,53 @@ class _Run:
     on_unsent: OnUnsent | None
     on_refused: OnRefused | None
     jitter: Callable[[], float]
-    runner: asyncio.Runner
     counts: dict[str, int] = field(default_factory=dict)
     problem: str | None = None
+    held: deque[tuple[Claimed, Letter]] = field(default_factory=deque)  # claimed, not begun
+    flights: deque[_Flight] = field(default_factory=deque)
+    results: list[Result] = field(default_factory=list)  # of landed flights, not yet recorded
+    renewed_at: datetime | None = None
+    is_over: bool = False
 
-    def all_waiting(self, limit: int | None) -> Tally:
+    async def all_waiting(self, limit: int | None) -> Tally:
+        """Send; the next chunk is claimed while the last window of the one before is on the wire."""
         taken = 0
-        while self.problem is None and not self.should_stop():
+        while self._goes_on():
             chunk = CHUNK if limit is None else min(CHUNK, limit - taken)
-            if chunk <= 0 or not self._anything_waits() or not self._relay_is_ready():
+            if chunk <= 0 or not self._anything_waits() or not await self._relay_is_ready():
                 break
-            claimed, letters = self._claim(chunk)
-            taken += len(claimed)
+            claimed = self._claim(chunk)
+            taken += claimed
             if not claimed:
                 break
-            self._send(letters)
+            await self._send_held()
+        await self._land(0)
+        if self.results:
+            self._turn({})
         return Tally(**self.counts, relay_problem=self.problem)
+
+    def save_what_is_known(self) -> None:
+        """Write down, when interrupted, what is known; the rest becomes unknown when its lease lapses."""
+        self.is_over = True
+        for flight in self.flights:
+            self.results += self._results(flight)
+            for _, future in flight.futures:
+                future.cancel()  # nothing leaves once the books are closed
+        self.flights.clear()
+        self._turn({}, give_back=self._take_held(len(self.held)))
+
+    def _goes_on(self) -> bool:
+        return not self.is_over and self.problem is None and not self.should_stop()
 
     def _anything_waits(self) -> bool:
         now = self.clock()
         with self.database.reading() as session:
             return claiming.waits(session, queue=self.queue, kinds=self.composers, now=now)
 
-    def _relay_is_ready(self) -> bool:
+    async def _relay_is_ready(self) -> bool:
         # Asked before anything is claimed: a dead relay must not churn through the queue.
         try:
-            self.runner.run(self.courier.ready())
+            await self.courier.ready()
         except RelayUnavailable as unavailable:
             self._note_problem(str(unavailable))
             return False
@@ -153,9 +200,12 @@ class _Run:
 
     # -- claiming ------------------------------------------------------------------------------------
 
-    def _claim(self, limit: int) -> tuple[list[Claimed], list[tuple[Claimed, Letter]]]:
-        """Claim a chunk and compose it in one transaction: consent is checked where the claim is made."""
-        now = self.clock()
+    def _claim(self, limit: int) -> int:
+        """Claim a chunk and compose it in one transaction: consent is checked where the claim is made.
+
+        Returns how many were claimed; those with a letter are held.
+        """
+        now = self.renewed_at = self.clock()
         with self.database.transaction() as session:
             claimed = claiming.claim(
                 session, queue=self.queue, kinds=self.composers, holder=self.holder, now=now, limit=limit
@@ -174,7 +224,8 @@ class _Run:
             for reason, deliveries in refused.items():
                 status = Status.CANCELLED if reason else Status.FAILED
                 self._finish(session, deliveries, status, reason or "compose")
-        return claimed, letters
+        self.held.extend(letters)
+        return len(claimed)
 
     def _compose(self, session: Session, claimed: Sequence[Claimed]) -> dict[int, Letter | Refusal]:
         composed: dict[int, Letter | Refusal] = {}
@@ -215,89 +266,74 @@ class _Run:
 
     # -- sending -------------------------------------------------------------------------------------
 
-    def _send(self, letters: Sequence[tuple[Claimed, Letter]]) -> None:
-        """Send the letters window by window; one commit records a window and begins the next."""
-        results: list[Result] = []
-        size = self.courier.window
-        for start in range(0, len(letters), size):
-            if self.problem is not None or self.should_stop():
-                self._turn(results, {}, give_back=letters[start:])
-                return
-            parcels, unmade = self._prepare(letters[start : start + size])
-            rest = letters[start + size :]
-            begun = self._turn(results, parcels, unmade=unmade, hold=rest)
-            try:
-                results = self._deliver(begun)
-            except BaseException:
-                self._turn((), {}, give_back=rest)
-                raise
-        self._turn(results, {})
+    async def _send_held(self) -> None:
+        """Send what is held by halves of a window; one commit records one and begins the one after next."""
+        flights = 2 if self.courier.window > 1 else 1
+        while self.held and self._goes_on():
+            parcels, unmade = self._prepare(self._take_held(self.courier.window // flights))
+            await self._land(flights - 1)
+            begun = self._turn(parcels, unmade=unmade)
+            self.flights.append(_Flight([(one, self._launch(parcel)) for one, parcel in begun]))
+            await asyncio.sleep(0)  # the first bytes leave before the next parcels are made
+        if self.held:
+            await self._land(0)
+            self._turn({}, give_back=self._take_held(len(self.held)))
+
+    def _take_held(self, count: int) -> list[tuple[Claimed, Letter]]:
+        return [self.held.popleft() for _ in range(min(count, len(self.held)))]
 
     def _prepare(
         self, letters: Sequence[tuple[Claimed, Letter]]
     ) -> tuple[dict[int, tuple[Claimed, Parcel]], list[Claimed]]:
         parcels: dict[int, tuple[Claimed, Parcel]] = {}
         unmade: list[Claimed] = []
+        at = self.clock()
         for delivery, letter in letters:
             try:
-                parcels[delivery.id] = delivery, self.courier.prepare(delivery, letter, self.clock())
+                parcels[delivery.id] = delivery, self.courier.prepare(delivery, letter, at)
             except Exception:
                 logger.exception("render_failed", delivery=delivery.id, kind=delivery.kind)
                 unmade.append(delivery)
         return parcels, unmade
 
+    def _launch(self, parcel: Parcel) -> asyncio.Future[Outcome]:
+        return asyncio.ensure_future(self.courier.deliver(parcel))
+
+    async def _land(self, remaining: int) -> None:
+        """Wait for the oldest flights until only ``remaining`` are out."""
+        while len(self.flights) > remaining:
+            if waiting := [future for _, future in self.flights[0].futures if not future.done()]:
+                await asyncio.wait(waiting)
+            self.results += self._results(self.flights.popleft())
+
     def _turn(
         self,
-        results: Sequence[Result],
         parcels: Mapping[int, tuple[Claimed, Parcel]],
         *,
         unmade: Sequence[Claimed] = (),
-        hold: Sequence[tuple[Claimed, Letter]] = (),
         give_back: Sequence[tuple[Claimed, Letter]] = (),
     ) -> list[tuple[Claimed, Parcel]]:
-        """Commit one turn of the window; return the parcels that may go out now."""
+        """Commit one turn of the window, with what has landed; return the parcels that may go out now."""
         now = self.clock()
         with self.database.transaction() as session:
-            self._record(session, results)
+            self._record(session, self.results)
             if unmade:
                 self._finish(session, unmade, Status.FAILED, "render")
             begun = claiming.begin(session, list(parcels), holder=self.holder, now=now)
-            claiming.renew(session, [delivery.id for delivery, _ in hold], holder=self.holder, now=now)
+            if self.held and (self.renewed_at is None or now - self.renewed_at >= RENEW_AFTER):
+                ids = [delivery.id for delivery, _ in self.held]
+                claiming.renew(session, ids, holder=self.holder, now=now)
+                self.renewed_at = now
             later = now + RELAY_BACKOFF * (1 + self.jitter()) if self.problem else None
             ids = [delivery.id for delivery, _ in give_back]
             self._count("requeued", claiming.release(session, ids, holder=self.holder, next_at=later))
+        self.results.clear()
         return [parcels[delivery_id] for delivery_id in parcels if delivery_id in begun]
 
-    def _deliver(self, begun: Sequence[tuple[Claimed, Parcel]]) -> list[Result]:
-        outcomes: dict[int, Outcome] = {}
-        try:
-            self.runner.run(self._carry(begun, outcomes))
-        except BaseException:
-            # Interrupted: write down what is known; the rest becomes unknown when its lease lapses.
-            self._turn(self._results(begun, outcomes), {})
-            raise
-        return self._results(begun, outcomes)
-
-    async def _carry(self, begun: Sequence[tuple[Claimed, Parcel]], outcomes: dict[int, Outcome]) -> None:
-        async def carry(delivery: Claimed, parcel: Parcel) -> None:
-            try:
-                outcomes[delivery.id] = await self.courier.deliver(parcel)
-            except Exception:
-                # A fault of ours in mid-transaction: the message may be out, so it must not go again.
-                logger.exception("courier_failed", delivery=delivery.id)
-                outcomes[delivery.id] = Outcome(verdict=Verdict.UNKNOWN, stage=Stage.DOT)
-
-        await asyncio.gather(*(carry(delivery, parcel) for delivery, parcel in begun))
-
-    def _results(
-        self, begun: Sequence[tuple[Claimed, Parcel]], outcomes: Mapping[int, Outcome]
-    ) -> list[Result]:
+    def _results(self, flight: _Flight) -> list[Result]:
         now = self.clock()
         results = []
-        for delivery, _ in begun:
-            outcome = outcomes.get(delivery.id)
-            if outcome is None:
-                continue
+        for delivery, outcome in flight.outcomes():
             step = step_after(
                 outcome,
                 attempt=delivery.attempt,
