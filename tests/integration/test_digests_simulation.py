@@ -23,6 +23,8 @@ from service.subscribers.links import Links
 from service.subscribers.tables import SubscriberRow
 from tests import digest_world as world
 
+pytestmark = pytest.mark.timeout(900)  # some 40 s each on a quiet machine
+
 ZONES = sorted(available_timezones() - {"localtime", "Factory"})
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
