@@ -48,17 +48,29 @@ class ScriptedRelay:
     seen: list[str] = field(default_factory=list)  # every command line
     received: list[Accepted] = field(default_factory=list)  # complete messages, whatever was answered
     accepted: list[Accepted] = field(default_factory=list)  # those answered with 250
+    talks: set[asyncio.Task[None]] = field(default_factory=set)  # going on
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Talk with one client."""
         self.connections += 1
+        task = asyncio.current_task()
+        self.talks.add(task)
         talk = _Talk(self, self.connections, reader, writer)
         try:
             await talk.run()
-        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
+            pass  # the client is gone, or the relay ends
         finally:
-            writer.close()
+            writer.transport.abort()
+            self.talks.discard(task)
+
+    async def stop(self) -> None:
+        """End what goes on, so that no socket is left open behind a closed loop."""
+        for talk in list(self.talks):
+            talk.cancel()
+        while self.talks:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
 
 class _Talk:
@@ -162,6 +174,7 @@ def scripted_relay(
         started.set()
         await stopping.wait()
         server.close()
+        await relay.stop()
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()

@@ -1,6 +1,7 @@
 """Connections to one relay, opened as needed, used again, and given up before the relay tires of them.
 
-aiosmtplib owns connection, TLS and login. Everything here lives inside one event loop at a time.
+aiosmtplib owns connection, TLS and login; what is said then is a conversation of ours. Everything here lives
+inside one event loop at a time.
 """
 
 import asyncio
@@ -9,9 +10,16 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NoReturn
 
-from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPResponseException
+from aiosmtplib import (
+    SMTP,
+    SMTPAuthenticationError,
+    SMTPException,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+)
 
 from service.config import SmtpEndpoint
+from service.mail.conversation import Conversation, Lost
 from service.mail.replies import harmless
 
 DATA_SECONDS = 120  # for the 354 (RFC 5321, 4.5.3.2)
@@ -35,13 +43,18 @@ class Limits:
 
 
 class Connection:
-    """One connection with what it has done so far."""
+    """One connection with what it offers and what it has done so far."""
 
-    __slots__ = ("client", "message_count", "opened_at")
+    __slots__ = ("message_count", "offers_pipelining", "offers_size", "opened_at", "talk")
 
-    def __init__(self, client: SMTP, opened_at: float) -> None:
-        self.client = client
-        self.opened_at = opened_at  # by the loop's clock
+    def __init__(self, client: SMTP) -> None:
+        transport = client.protocol.transport if client.protocol else None
+        if transport is None:
+            raise SMTPServerDisconnected("closed after the greeting")
+        self.offers_pipelining = client.supports_extension("pipelining")
+        self.offers_size = client.supports_extension("size")
+        self.talk = Conversation(transport)
+        self.opened_at = asyncio.get_running_loop().time()
         self.message_count = 0
 
 
@@ -77,14 +90,14 @@ class Pool:
             connection = connection or await self._open_another()
             if connection is None:
                 continue
-            if connection.client.is_connected and not self._worn(connection):
+            if connection.talk.is_open and not self.is_worn(connection):
                 return connection
             await self._quit(connection)
             await self._close_one()
 
     async def give(self, connection: Connection) -> None:
         """Put a connection back that is ready for the next transaction."""
-        if connection.client.is_connected:
+        if connection.talk.is_open:
             self._idle.append(connection)
             await self._notify()
         else:
@@ -92,7 +105,7 @@ class Pool:
 
     async def drop(self, connection: Connection) -> None:
         """Close a connection whose state is not known."""
-        connection.client.close()
+        connection.talk.close()
         await self._close_one()
 
     async def close(self) -> None:
@@ -117,7 +130,8 @@ class Pool:
             self._open_count -= 1
             raise
 
-    def _worn(self, connection: Connection) -> bool:
+    def is_worn(self, connection: Connection) -> bool:
+        """Say whether a connection has done its share."""
         age = asyncio.get_running_loop().time() - connection.opened_at
         return (
             connection.message_count >= self.limits.messages_per_connection or age > self.limits.age_seconds
@@ -134,12 +148,13 @@ class Pool:
 
     async def _quit(self, connection: Connection) -> None:
         try:
-            if connection.client.is_connected:
-                await connection.client.quit(timeout=QUIT_SECONDS)
-        except (SMTPException, OSError):
+            if connection.talk.is_open:
+                connection.talk.write(b"QUIT\r\n")
+                await connection.talk.reply(QUIT_SECONDS)
+        except Lost:
             pass  # we are leaving either way
         finally:
-            connection.client.close()
+            connection.talk.close()
 
     async def _open(self) -> Connection:
         endpoint = self.endpoint
@@ -160,10 +175,10 @@ class Pool:
             await client.connect()
             if client.is_ehlo_or_helo_needed:
                 await client.ehlo()
+            return Connection(client)
         except (SMTPException, OSError, ValueError) as error:
             client.close()
             _explain(endpoint, error)
-        return Connection(client, asyncio.get_running_loop().time())
 
 
 def _explain(endpoint: SmtpEndpoint, error: Exception) -> NoReturn:

@@ -1,22 +1,20 @@
 """Hands messages to a relay over the connections of a pool.
 
-The transaction is ours, command by command, because only then is it known whether an error came before the
-message (nothing was sent) or after it (nobody knows). Bytes go out as they were signed; only a dot at
-the start of a line is doubled (RFC 5321, 4.5.2).
+The transaction is ours because only then is it known whether an error came before the message (nothing was
+sent) or after it (nobody knows). Where the relay offers PIPELINING (RFC 2920), MAIL, RCPT and DATA go in one
+write, and those of the next message with the body before it: one round trip a message. Elsewhere, and where a
+relay turns out not to keep what it offers, commands go one by one.
 """
 
+import asyncio
+import re
 import ssl
-
-from aiosmtplib import (
-    SMTP,
-    SMTPException,
-    SMTPResponseException,
-    SMTPServerDisconnected,
-    SMTPTimeoutError,
-)
-from aiosmtplib.response import SMTPResponse
+from collections import deque
+from dataclasses import dataclass
+from typing import cast
 
 from service.config import Settings, SmtpEndpoint
+from service.mail.conversation import Conversation, Lost, Reply, Silent
 from service.mail.delivery import Outcome, Stage, Verdict
 from service.mail.message import Parcel
 from service.mail.pool import DATA_SECONDS, Connection, Limits, Pool, RelayUnavailable
@@ -25,26 +23,49 @@ from service.mail.replies import enhanced_code, harmless
 # Two on fresh connections after one on a connection the relay may have closed silently.
 TRIES = 3
 SERVICE_CLOSING = 421
+# Said of commands, not of mails: where commands were pipelined, the relay may just not cope with that.
+PROTOCOL_ERRORS = range(500, 505)
+GOOD = {Stage.MAIL: (250,), Stage.RCPT: (250, 251), Stage.DATA: (354,)}
+_ENVELOPE = re.compile(r"[!-;=?-~]+")  # printable, neither blank nor angle bracket
 
 
 class _LostBeforeMessage(Exception):
-    """The connection broke, or answered 421, before a byte of the message: nothing was accepted."""
+    """The connection broke, answered 421 or made no sense before the message: nothing was accepted."""
 
-    def __init__(self, stage: Stage, code: int | None = None, text: str = "") -> None:
+    def __init__(self, stage: Stage, text: str, code: int | None = None, *, is_final: bool = False) -> None:
         super().__init__(text)
         self.stage, self.code, self.text = stage, code, text
+        self.is_final = is_final  # not to be asked again at once
 
 
-class _Answered(Exception):
-    """The relay refused, for now or for good."""
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A parcel on its way, and where its outcome is waited for."""
 
-    def __init__(self, stage: Stage, response: SMTPResponse) -> None:
-        super().__init__(stage)
-        self.stage, self.response = stage, response
+    parcel: Parcel
+    future: asyncio.Future[Outcome]
+    tries: int = 0
+    is_pipelined: bool = False  # its commands are written already
+
+    def commands(self, connection: Connection) -> dict[Stage, bytes]:
+        size = b" SIZE=%d" % len(self.parcel.data) if connection.offers_size else b""
+        sender, recipient = self.parcel.envelope_sender.encode("ascii"), self.parcel.recipient.encode("ascii")
+        return {
+            Stage.MAIL: b"MAIL FROM:<%b>%b\r\n" % (sender, size),
+            Stage.RCPT: b"RCPT TO:<%b>\r\n" % recipient,
+            Stage.DATA: b"DATA\r\n",
+        }
+
+    def finish(self, outcome: Outcome) -> None:
+        if not self.future.done():
+            self.future.set_result(outcome)
 
 
 class SmtpRelay:
-    """A relay with a pool of connections that are opened as needed and used again."""
+    """A relay with a pool of connections that are opened as needed and used again.
+
+    Parcels wait in one line; as many lanes as there may be connections take them from its head.
+    """
 
     def __init__(
         self,
@@ -60,7 +81,10 @@ class SmtpRelay:
         """
         self.limits = limits or Limits()
         self.endpoint = endpoint
+        self.keeps_pipelining = True  # until it shows that it doesn't
         self._pool = Pool(endpoint, helo_name=helo_name, limits=self.limits, tls_context=tls_context)
+        self._waiting: deque[_Job] = deque()
+        self._lanes: set[asyncio.Task[None]] = set()
 
     # -- the courier's side --------------------------------------------------------------------------
 
@@ -73,92 +97,196 @@ class SmtpRelay:
         connection = await self._pool.take()
         await self._pool.give(connection)
 
-    async def deliver(self, parcel: Parcel) -> Outcome:
+    def deliver(self, parcel: Parcel) -> asyncio.Future[Outcome]:
         """Hand over one parcel; trouble with the relay is an outcome, never an exception."""
-        lost: _LostBeforeMessage | None = None
-        for _ in range(TRIES):
-            try:
-                connection = await self._pool.take()
-            except RelayUnavailable as unavailable:
-                return Outcome(
-                    verdict=Verdict.UNREACHABLE, stage=Stage.CONNECT, text=harmless(str(unavailable))
-                )
-            try:
-                return await self._attempt(connection, parcel)
-            except _LostBeforeMessage as error:
-                lost = error
-                if isinstance(error.__cause__, SMTPTimeoutError):
-                    break  # a silent relay is not asked again at once
-        return _outcome_of_loss(lost)
+        job = _Job(parcel, asyncio.get_running_loop().create_future())
+        if not (_ENVELOPE.fullmatch(parcel.envelope_sender) and _ENVELOPE.fullmatch(parcel.recipient)):
+            job.future.set_exception(ValueError("an envelope address that can't be written"))
+            return job.future
+        self._waiting.append(job)
+        if len(self._lanes) < self.limits.connections:
+            self._lanes.add(asyncio.get_running_loop().create_task(self._run_lane()))
+        return job.future
 
     async def close(self) -> None:
         """Say goodbye; the next event loop starts anew."""
+        lanes = list(self._lanes)
+        for lane in lanes:
+            lane.cancel()
+        await asyncio.gather(*lanes, return_exceptions=True)
+        self._lanes.clear()
+        self._waiting.clear()
         await self._pool.close()
+
+    # -- lanes ---------------------------------------------------------------------------------------
+
+    async def _run_lane(self) -> None:
+        try:
+            while self._waiting:
+                await self._take_and_use()
+        finally:
+            # Here, and not in a callback: a parcel that comes next must find this lane gone.
+            self._lanes.discard(cast(asyncio.Task[None], asyncio.current_task()))
+
+    async def _take_and_use(self) -> None:
+        """Take a connection and hand over what waits, until nothing does or the connection ends."""
+        try:
+            connection = await self._pool.take()
+        except RelayUnavailable as unavailable:
+            text = harmless(str(unavailable))
+            while job := self._next():
+                job.finish(Outcome(verdict=Verdict.UNREACHABLE, stage=Stage.CONNECT, text=text))
+            return
+        keep = False
+        try:
+            keep = await self._use(connection)
+        finally:
+            await (self._pool.give(connection) if keep else self._pool.drop(connection))
+
+    def _next(self) -> _Job | None:
+        while self._waiting:
+            job = self._waiting.popleft()
+            if not job.future.done():  # given up meanwhile
+                return job
+        return None
+
+    async def _use(self, connection: Connection) -> bool:
+        """Hand over parcels on one connection; say whether it is still good."""
+        job = self._next_on(connection)
+        while job is not None:
+            try:
+                follower = await self._hand_over(connection, job)
+            except _LostBeforeMessage as lost:
+                self._ask_again(job, lost)
+                return False
+            except Exception as error:  # noqa: BLE001 - a fault of ours is told to whoever waits
+                if not job.future.done():
+                    job.future.set_exception(error)
+                return False
+            if connection.talk.is_ended:
+                self._put_back(follower)
+                return False
+            job = follower or self._next_on(connection)
+        return True
+
+    def _next_on(self, connection: Connection) -> _Job | None:
+        """Take a parcel and write its commands where that is allowed."""
+        if not self._pool.is_worn(connection) and (job := self._next()):
+            connection.talk.write(*self._announce(connection, job))
+            return job
+        return None
+
+    def _put_back(self, job: _Job | None) -> None:
+        if job is not None:  # announced, perhaps, but not a byte of it was sent
+            self._waiting.appendleft(job)
+
+    def _ask_again(self, job: _Job, lost: _LostBeforeMessage) -> None:
+        if lost.is_final or job.tries >= TRIES:
+            job.finish(_outcome_of_loss(lost))
+        else:
+            self._waiting.appendleft(job)
 
     # -- one transaction -----------------------------------------------------------------------------
 
-    async def _attempt(self, connection: Connection, parcel: Parcel) -> Outcome:
-        keep = False
-        try:
-            outcome = await self._transaction(connection, parcel)
-            keep = outcome.verdict is not Verdict.UNKNOWN and outcome.code != SERVICE_CLOSING
-            if keep and outcome.verdict is not Verdict.SENT:
-                keep = await self._reset(connection)
-            return outcome
-        finally:
-            if keep:
-                await self._pool.give(connection)
-            else:
-                await self._pool.drop(connection)
+    def _announce(self, connection: Connection, job: _Job) -> list[bytes]:
+        """Return the commands of a parcel where they may be written ahead."""
+        job.is_pipelined = connection.offers_pipelining and self.keeps_pipelining
+        return list(job.commands(connection).values()) if job.is_pipelined else []
 
-    async def _transaction(self, connection: Connection, parcel: Parcel) -> Outcome:
-        client, seconds = connection.client, self.limits.command_seconds
-        sender, recipient = parcel.envelope_sender.encode("ascii"), parcel.recipient.encode("ascii")
-        try:
-            options = [b"SIZE=%d" % len(parcel.data)] if client.supports_extension("size") else []
-            await self._say(client, Stage.MAIL, seconds, b"MAIL", b"FROM:<" + sender + b">", *options)
-            await self._say(client, Stage.RCPT, seconds, b"RCPT", b"TO:<" + recipient + b">")
-            await self._say(client, Stage.DATA, self.limits.data_seconds, b"DATA", good=354)
-        except _Answered as answered:
-            return _outcome_of_reply(answered.stage, answered.response)
+    async def _hand_over(self, connection: Connection, job: _Job) -> _Job | None:
+        """See an announced parcel to its outcome; return the one that was announced together with its body.
+
+        Raises:
+            _LostBeforeMessage: nothing was accepted; the connection must not be used again.
+        """
+        talk = connection.talk
+        job.tries += 1
+        refusal = await self._open_transaction(connection, job)
+        if refusal is not None:
+            job.finish(refusal)
+            await self._reset(talk)
+            return None
+        if not talk.is_open:  # gone after 354, or it said more than it was asked
+            self.keeps_pipelining &= talk.is_quiet
+            raise _LostBeforeMessage(Stage.DATA, "the connection was closed or out of step after 354")
         connection.message_count += 1
-        return await self._send_message(client, parcel.data)
-
-    async def _say(
-        self, client: SMTP, stage: Stage, seconds: float, *command: bytes, good: int = 250
-    ) -> None:
+        message = _on_the_wire(job.parcel)
+        may_follow = job.is_pipelined and not self._pool.is_worn(connection)
+        follower = self._next() if may_follow else None
+        talk.write(*message, *(self._announce(connection, follower) if follower else ()))
+        # From the first byte on only a reply is certain.
         try:
-            response = await client.execute_command(*command, timeout=seconds)
-        except SMTPResponseException as error:  # a reply that is none
-            raise _LostBeforeMessage(stage, None, error.message) from error
-        except (SMTPServerDisconnected, SMTPTimeoutError, OSError) as error:
-            raise _LostBeforeMessage(stage, None, str(error)) from error
-        if response.code == SERVICE_CLOSING:
-            raise _LostBeforeMessage(stage, response.code, response.message)
-        if response.code != good and not (good == 250 and response.code == 251):
-            raise _Answered(stage, response)
+            reply = await talk.reply(self.limits.final_reply_seconds)
+        except Lost as lost:
+            job.finish(Outcome(verdict=Verdict.UNKNOWN, stage=Stage.DOT, text=harmless(str(lost))))
+            talk.close()
+            return follower
+        outcome = _outcome_of_reply(Stage.DOT, reply)
+        job.finish(outcome)
+        if outcome.verdict is Verdict.UNKNOWN or reply.code == SERVICE_CLOSING:
+            talk.close()
+        elif outcome.verdict is not Verdict.SENT and follower is None:
+            await self._reset(talk)
+        return follower
 
-    async def _send_message(self, client: SMTP, data: bytes) -> Outcome:
-        """Write the message and its dot; from the first byte on only a reply is certain."""
-        protocol = client.protocol
-        if protocol is None or not protocol.is_connected:
-            raise _LostBeforeMessage(Stage.DATA, None, "connection closed after 354")
-        try:
-            protocol.write(on_the_wire(data))
-            response = await protocol.read_response(timeout=self.limits.final_reply_seconds)
-        except (SMTPException, OSError) as error:
-            return Outcome(verdict=Verdict.UNKNOWN, stage=Stage.DOT, text=harmless(str(error)))
-        if 200 <= response.code < 300:
-            return _outcome(Verdict.SENT, Stage.DOT, response)
-        return _outcome_of_reply(Stage.DOT, response)
+    async def _open_transaction(self, connection: Connection, job: _Job) -> Outcome | None:
+        """Bring a parcel up to 354; return the outcome if it was refused on the way."""
+        talk = connection.talk
+        refusal: Outcome | None = None
+        for stage, command in job.commands(connection).items():
+            if not job.is_pipelined:
+                talk.write(command)
+            reply = await self._answer(talk, stage, job)
+            if reply.code in GOOD[stage]:
+                if refusal is not None and stage is Stage.DATA:
+                    await self._send_nothing(talk, refusal)
+                continue
+            if job.is_pipelined and refusal is None and _is_out_of_step(reply):
+                self.keeps_pipelining = False
+                raise _LostBeforeMessage(stage, reply.text, reply.code)
+            refusal = refusal or _outcome_of_reply(stage, reply)
+            if not job.is_pipelined:
+                break
+        return refusal
 
-    async def _reset(self, connection: Connection) -> bool:
-        """Clear the transaction after a refusal; say whether the connection is still good."""
+    async def _answer(self, talk: Conversation, stage: Stage, job: _Job) -> Reply:
+        limits = self.limits
         try:
-            await connection.client.rset(timeout=self.limits.command_seconds)
-        except (SMTPException, OSError):
-            return False
-        return True
+            reply = await talk.reply(limits.data_seconds if stage is Stage.DATA else limits.command_seconds)
+        except Silent as silent:
+            # Some answers came to what was written together, and the others did not.
+            is_cut_short = job.is_pipelined and talk.answers > 0
+            self.keeps_pipelining &= not is_cut_short
+            raise _LostBeforeMessage(stage, str(silent), is_final=not is_cut_short) from silent
+        except Lost as lost:
+            raise _LostBeforeMessage(stage, str(lost)) from lost
+        if reply.code == SERVICE_CLOSING:
+            raise _LostBeforeMessage(stage, reply.text, reply.code)
+        return reply
+
+    async def _send_nothing(self, talk: Conversation, refusal: Outcome) -> None:
+        """Answer a 354 that should not have come: by a dot only, to no recipient (RFC 2920, 3.1)."""
+        if refusal.stage is not Stage.RCPT:  # there is a recipient, who must not get an empty mail
+            talk.close()
+            return
+        talk.write(b".\r\n")
+        try:
+            await talk.reply(self.limits.final_reply_seconds)
+        except Lost:
+            talk.close()
+
+    async def _reset(self, talk: Conversation) -> None:
+        """Clear the transaction after a refusal; the connection is closed if that fails."""
+        if talk.is_ended:
+            return
+        talk.write(b"RSET\r\n")
+        try:
+            reply = await talk.reply(self.limits.command_seconds)
+        except Lost:
+            talk.close()
+        else:
+            if reply.code != 250:
+                talk.close()
 
 
 def open_relay(
@@ -194,28 +322,38 @@ def on_the_wire(data: bytes) -> bytes:
     return data + b".\r\n"
 
 
-def _outcome(verdict: Verdict, stage: Stage, response: SMTPResponse) -> Outcome:
+def _on_the_wire(parcel: Parcel) -> tuple[bytes, ...]:
+    return (parcel.data, b".\r\n") if parcel.is_dotless else (on_the_wire(parcel.data),)
+
+
+def _is_out_of_step(reply: Reply) -> bool:
+    return reply.code in PROTOCOL_ERRORS or not 400 <= reply.code < 600
+
+
+def _outcome_of_reply(stage: Stage, reply: Reply) -> Outcome:
+    """Read an answer: the code's first digit decides; what is no SMTP answer at all is tried again."""
+    if stage is Stage.DOT and 200 <= reply.code < 300:
+        verdict = Verdict.SENT
+    elif 500 <= reply.code < 600:
+        verdict = Verdict.REFUSED
+    elif stage is Stage.DOT and not 400 <= reply.code < 500:
+        verdict = Verdict.UNKNOWN  # an answer to the message that means nothing is no answer
+    else:
+        verdict = Verdict.DEFERRED
     return Outcome(
         verdict=verdict,
         stage=stage,
-        code=response.code,
-        enhanced=enhanced_code(response.message),
-        text=harmless(response.message),
+        code=reply.code,
+        enhanced=enhanced_code(reply.text),
+        text=harmless(reply.text),
     )
 
 
-def _outcome_of_reply(stage: Stage, response: SMTPResponse) -> Outcome:
-    """Read a refusal: the code's first digit decides; what is no SMTP answer at all is tried again."""
-    verdict = Verdict.REFUSED if 500 <= response.code < 600 else Verdict.DEFERRED
-    if verdict is Verdict.DEFERRED and stage is Stage.DOT and not 400 <= response.code < 500:
-        verdict = Verdict.UNKNOWN  # an answer to the message that means nothing is no answer
-    return _outcome(verdict, stage, response)
-
-
-def _outcome_of_loss(lost: _LostBeforeMessage | None) -> Outcome:
-    stage = lost.stage if lost else Stage.MAIL
-    code = lost.code if lost else None
-    text = lost.text if lost else ""
+def _outcome_of_loss(lost: _LostBeforeMessage) -> Outcome:
     return Outcome(
-        verdict=Verdict.DEFERRED, stage=stage, code=code, enhanced=enhanced_code(text), text=harmless(text)
+        verdict=Verdict.DEFERRED,
+        stage=lost.stage,
+        code=lost.code,
+        enhanced=enhanced_code(lost.text),
+        text=harmless(lost.text),
     )

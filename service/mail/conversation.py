@@ -1,0 +1,129 @@
+"""The bytes of one SMTP connection after greeting, TLS and login: commands out, replies in, in their order.
+
+aiosmtplib makes the connection and is then done with it: its own protocol answers one command at a time.
+"""
+
+import asyncio
+from collections import deque
+from typing import NamedTuple, cast
+
+LONGEST_REPLY = 32_768  # octets; no honest reply comes near
+
+
+class Reply(NamedTuple):
+    """A whole reply, its lines joined by line feeds."""
+
+    code: int
+    text: str
+
+
+class Lost(Exception):
+    """No reply will come: the connection ended."""
+
+
+class Silent(Lost):
+    """No reply came in time."""
+
+
+class Garbled(Lost):
+    """What came is no reply, or came unasked."""
+
+
+class Conversation(asyncio.Protocol):
+    """Takes over a transport. One reader at a time; writing never waits."""
+
+    def __init__(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport over from the protocol that made the connection."""
+        self._loop = asyncio.get_running_loop()
+        self._transport = cast(asyncio.Transport, transport)
+        self._unread = b""
+        self._lines: list[str] = []  # of a reply whose last line has not come
+        self._replies: deque[Reply] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._end: Lost | None = None
+        self.answers = 0  # replies since the last write
+        transport.set_protocol(self)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next command may be written: the other side is there and said nothing unasked."""
+        return self._end is None and self.is_quiet and not self._transport.is_closing()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing has come that was not asked for."""
+        return not (self._replies or self._lines or self._unread)
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing can be said any more."""
+        return self._end is not None
+
+    def write(self, *pieces: bytes) -> None:
+        """Send pieces as they are."""
+        self.answers = 0
+        if pieces and self._end is None and not self._transport.is_closing():
+            self._transport.writelines(pieces)
+
+    async def reply(self, seconds: float) -> Reply:
+        """Return the next reply.
+
+        Raises:
+            Lost: none will come; :class:`Silent` after ``seconds``, :class:`Garbled` if it is none.
+        """
+        if not self._replies:
+            await self._wait(seconds)
+        self.answers += 1
+        return self._replies.popleft()
+
+    def close(self) -> None:
+        """End the connection at once; what was not sent yet is thrown away."""
+        self._finish(Lost("closed by us"))
+        self._transport.abort()
+
+    async def _wait(self, seconds: float) -> None:
+        if self._end is not None:
+            raise self._end
+        waiter = self._waiter = self._loop.create_future()
+        timer = self._loop.call_later(seconds, self._give_up)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    def _give_up(self) -> None:
+        self._finish(Silent("no answer in time"))
+
+    def _finish(self, end: Lost) -> None:
+        self._end = self._end or end
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(end)
+
+    # -- the transport's side ------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Take replies apart."""
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        for line in lines:
+            code, mark, text = line[:3], line[3:4], line[4:].strip().decode("utf-8", "replace")
+            if not (code.isdigit() and mark.strip() in {b"", b"-"}):
+                self._finish(Garbled(f"not a reply: {line[:200].decode('utf-8', 'replace')}"))
+                return
+            self._lines.append(text)
+            if mark != b"-":
+                self._replies.append(Reply(int(code), "\n".join(self._lines)))
+                self._lines = []
+        if len(self._unread) + sum(map(len, self._lines)) > LONGEST_REPLY:
+            self._finish(Garbled("a reply without end"))
+        elif self._replies and self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def eof_received(self) -> bool:
+        """Let the transport close."""
+        self._finish(Lost("the connection was closed"))
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Note the end."""
+        self._finish(Lost(str(error) if error else "the connection was closed"))
