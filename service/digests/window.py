@@ -11,6 +11,7 @@ from service.digests.due import Due
 from service.papers import shelf
 from service.papers.trend import trends
 from service.ranking.corpus import Corpus
+from service.ranking.tokens import TokenStore
 from service.ranking.values import Candidate, Trend
 
 SHORTEST_DAYS = 4  # rolling: a weekend without lists is not an empty Monday
@@ -43,6 +44,7 @@ class Shelves:
         self._notice: str | None = None
         self._windows: dict[int, Window] = {}
         self._examples: dict[str, Candidate | None] = {}
+        self._tokens = TokenStore()  # windows overlap: each paper is read once
 
     def has_news_since(self, session: Session, instant: datetime | None) -> bool:
         """Say whether a paper was first seen after ``instant`` (None: whether there is any at all)."""
@@ -99,7 +101,9 @@ class Shelves:
         known = [candidate for candidate in self._examples.values() if candidate is not None]
         return Window(
             start=start,
-            corpus=Corpus.build([shelf.as_candidate(row) for row in rows], examples=known),
+            corpus=Corpus.build(
+                [shelf.as_candidate(row) for row in rows], examples=known, vectors=self._tokens
+            ),
             counts={row.id: (row.upvotes, row.comments, row.stars) for row in rows},
         )
 
