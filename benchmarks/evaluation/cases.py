@@ -29,6 +29,7 @@ SAYS_NOTHING = frozenset((
     "speed", "survey", "surveys", "technical", "topics", "trending", "tutorial", "understanding", "xxx",
 ))
 FILLERS = frozenset(("a", "and", "for", "from", "in", "most", "of", "on", "or", "the", "to", "with"))
+GENERIC = frozenset(("learning", "llm", "llms", "model", "models"))  # in the names of unlike subjects
 # fmt: on
 
 
@@ -186,7 +187,8 @@ def _library_case(
 def against_dislikes(recorded: Recorded) -> Iterator[Case]:
     """Ask for a list's later papers with papers of the most similar other list refused.
 
-    Five examples, eight refusals; the list most similar is the one that shares most title words.
+    Five examples, eight refusals. Most similar is the list whose examples' titles share the largest part of
+    their words, among those whose subject has another name.
     """
     subjects = {case.name: case for case in from_examples(recorded)}
     words = {name: _title_words(case.examples) for name, case in subjects.items()}
@@ -194,7 +196,7 @@ def against_dislikes(recorded: Recorded) -> Iterator[Case]:
         others = [one for one in subjects if not _overlaps(case, subjects[one])]
         if not others:
             continue
-        other = subjects[max(others, key=lambda one: (len(words[one] & words[name]), one))]
+        other = subjects[max(others, key=lambda one: (_likeness(words[one], words[name]), one))]
         refused = (other.relevant & case.pool) - case.relevant
         disliked = tuple(paper for paper in other.examples if paper not in case.examples)[:DISLIKED]
         if len(refused) >= LEAST_RELEVANT:
@@ -208,9 +210,18 @@ def against_dislikes(recorded: Recorded) -> Iterator[Case]:
 
 
 def _overlaps(case: Case, other: Case) -> bool:
-    """Say whether two subjects can't be told apart by their labels: one list, or many papers in common."""
+    """Say whether two subjects can't be told apart: one list, a word in common, or many papers."""
+    names = [set(one.name.partition(": ")[2].lower().split()) - FILLERS - GENERIC for one in (case, other)]
     shared = case.relevant & other.relevant
-    return case.group == other.group or len(shared) > 0.1 * min(len(case.relevant), len(other.relevant))
+    return (
+        case.group == other.group
+        or bool(names[0] & names[1])
+        or len(shared) > 0.1 * min(len(case.relevant), len(other.relevant))
+    )
+
+
+def _likeness(words: set[str], others: set[str]) -> float:
+    return len(words & others) / max(len(words | others), 1)
 
 
 def _title_words(papers: tuple[Candidate, ...]) -> set[str]:
