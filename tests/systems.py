@@ -22,7 +22,7 @@ from service.mailbox.store import CaughtMail, MailboxStore
 from tests.servers import free_port
 
 START_SECONDS = 60  # generous: the machine may be busy with other tests
-PATIENCE_SECONDS = 40
+PATIENCE_SECONDS = 90
 COMMAND = [sys.executable, "-m", "service.cli"]
 ROOT = Path(__file__).parents[1]
 
