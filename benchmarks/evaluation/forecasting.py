@@ -2,8 +2,9 @@
 
     ln(votes + expected) - AGE * ln(1 + hours listed),   expected = exp(BASE + traits)
 
-A paper with few votes stands where papers like it end up; with many, its votes speak. Fitted on the tuning
-days; ``python -m benchmarks.evaluation.forecasting`` does so and says what is gained on the others.
+A paper with few votes stands where papers like it end up; with many, its votes speak. FITTED was rounded with
+both halves of the days in sight, so it flatters itself. ``python -m benchmarks.evaluation.forecasting`` fits
+on one half and measures on the other: those are the figures to believe.
 """
 
 import sys

@@ -20,7 +20,7 @@ def run_trending(recorded: Recorded, side: Side | None, progress: Progress) -> I
     """Ask how well early orders foretell later ones, for each window and outcome."""
     scorers = trending.scorers(recorded)
     past = forecasting.Past(recorded)
-    scorers["forecast, fitted on tuning"] = lambda early: forecasting.score(
+    scorers["forecast (both halves seen)"] = lambda early: forecasting.score(
         forecasting.read_day(recorded, early, past)
     )
     for outcome in ("next day", "week"):
