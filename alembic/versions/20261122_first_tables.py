@@ -4,6 +4,8 @@ Revision ID: 1ff3e76b5cca
 Revises:
 """
 
+import secrets
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -123,6 +125,7 @@ def upgrade() -> None:
         "sign_up_mails",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("at", service.database.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("limit_key", sa.LargeBinary(length=32), nullable=False),
         sa.Column("domain_key", sa.LargeBinary(length=32), nullable=False),
         sa.Column("network", sa.String(length=64), nullable=True),
@@ -136,7 +139,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_sign_up_mails_limit_key_at"), ["limit_key", "at"], unique=False)
         batch_op.create_index(batch_op.f("ix_sign_up_mails_network_at"), ["network", "at"], unique=False)
 
-    op.create_table(
+    planner = op.create_table(
         "planner",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("database_id", sa.String(length=32), nullable=False),
@@ -144,6 +147,8 @@ def upgrade() -> None:
         sa.Column("ticked_at", service.database.UtcDateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_planner")),
     )
+    # Made with the tables: a dump from before the first planning is then known for one of this database.
+    op.bulk_insert(planner, [{"id": 1, "database_id": secrets.token_hex(16), "generation": 0}])
     op.create_table(
         "source_runs",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

@@ -33,6 +33,7 @@ class Due:
     """One subscriber who is due for one date."""
 
     subscriber_id: int
+    public_id: int
     issue_date: date
     due_at: datetime
     cutoff_at: datetime
@@ -155,6 +156,7 @@ def _has_digest(issue_date: date) -> ColumnElement[bool]:
 def _due(row: SubscriberRow, issue_date: date, slot: Slot) -> Due:
     return Due(
         subscriber_id=row.id,
+        public_id=row.public_id,
         issue_date=issue_date,
         due_at=slot.due_at,
         cutoff_at=slot.cutoff_at,
@@ -167,6 +169,7 @@ def _due(row: SubscriberRow, issue_date: date, slot: Slot) -> Due:
 def _first(row: SubscriberRow, zone: ZoneInfo, now: datetime) -> Due:
     return Due(
         subscriber_id=row.id,
+        public_id=row.public_id,
         issue_date=local_date(zone, now),
         due_at=now,
         cutoff_at=now,

@@ -1,7 +1,8 @@
 """Freezes drafts: what a digest says is written down when it is planned, so that a retry says the same."""
 
+import hashlib
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import update
@@ -11,7 +12,7 @@ from service.digests import ledger
 from service.digests.accounting import MAILED, SKIPPED
 from service.digests.choosing import Draft
 from service.digests.storing import insert_digests
-from service.mail.outbox import BULK, TRANSACTIONAL, queue_many
+from service.mail.outbox import BULK, NONCE_BITS, TRANSACTIONAL, queue_many
 from service.ranking.values import Ranked
 from service.subscribers.tables import SubscriberRow
 
@@ -61,6 +62,16 @@ def _item(draft: Draft, list_name: str, paper: Ranked) -> dict[str, Any]:
     }
 
 
+def digest_nonce(public_id: int, issue_date: date) -> int:
+    """Return the number that names a subscriber's digest of a date, in Message-ID and envelope sender.
+
+    The same whenever it is worked out, even after a database was put back from a dump: should a second copy
+    ever be made, the reader's mailbox knows it for one. As hard to guess as the random ``public_id``.
+    """
+    digest = hashlib.sha256(f"paperlark/digest/{public_id}/{issue_date.isoformat()}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> (64 - NONCE_BITS)
+
+
 def _row(draft: Draft, now: datetime) -> dict[str, Any]:
     return {
         "subscriber_id": draft.due.subscriber_id,
@@ -78,6 +89,7 @@ def _row(draft: Draft, now: datetime) -> dict[str, Any]:
 
 def _delivery(digest_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
     return {
+        "nonce": digest_nonce(draft.due.public_id, draft.due.issue_date),
         "kind": "digest",
         # Somebody has just confirmed and waits for the first one: it must not stand behind a morning's bulk.
         "queue": TRANSACTIONAL if draft.due.is_first else BULK,

@@ -57,6 +57,7 @@ def _preview(
 ) -> DigestLetter | None:
     due = Due(
         subscriber_id=person.id,
+        public_id=person.public_id,
         issue_date=local_date(open_zone(person.timezone), now),
         due_at=now,
         cutoff_at=now,

@@ -19,6 +19,10 @@ LONGEST_DAYS = 14
 TREND_DAYS = 31  # how far back the trend compares with papers of the same age
 FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
 
+DEMO_NOTICE = (
+    "This is the demo issue that comes with Paperlark: real papers of March 2026, their list days and votes"
+    " moved to the present."
+)
 SOURCE_NAMES = {"huggingface": "Hugging Face", "arxiv": "arXiv", "archive": "The archive"}
 
 
@@ -59,7 +63,7 @@ class Shelves:
         return bool(self._silent)
 
     def notice(self, session: Session) -> str | None:
-        """Return a sentence on the sources that fail at this moment."""
+        """Return a sentence on the sources that fail at this moment, or on the demo that stands in."""
         self._look(session)
         return self._notice
 
@@ -123,7 +127,7 @@ class Shelves:
         answered_at = shelf.last_success_at(session, FAR_FUTURE)
         self._silent = answered_at is None or answered_at < self.now - self._patience
         self._newest = shelf.newest_seen_at(session, self.now)
-        self._notice = _notice(shelf.source_states(session, self.now))
+        self._notice = _notice(shelf.source_states(session, self.now), is_demo=shelf.is_demo(session))
 
 
 def window_days(now: datetime, last_digest_at: datetime | None) -> int:
@@ -138,7 +142,9 @@ def window_days(now: datetime, last_digest_at: datetime | None) -> int:
     return min(max(days, SHORTEST_DAYS), LONGEST_DAYS)
 
 
-def _notice(states: Iterable[shelf.SourceState]) -> str | None:
+def _notice(states: Iterable[shelf.SourceState], *, is_demo: bool) -> str | None:
+    if is_demo:
+        return DEMO_NOTICE
     failing = [state for state in states if state.state == "failing" and state.since is not None]
     if not failing:
         return None

@@ -50,7 +50,10 @@ def queue(
 
 
 def queue_many(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Queue many deliveries by one INSERT; each row has the keywords of :func:`queue` as keys."""
+    """Queue many deliveries by one INSERT; each row has the keywords of :func:`queue` as keys.
+
+    A row may bring a ``nonce`` of its own (0 to 2**63-1, hard to guess): the Message-ID comes from it.
+    """
     if rows:
         session.execute(insert(DeliveryRow.__table__), [_values(row) for row in rows])  # type: ignore[arg-type]
 
@@ -73,7 +76,7 @@ def _values(row: Mapping[str, Any]) -> dict[str, Any]:
     if row["queue"] not in _QUEUES:
         raise ValueError(f"no such mail queue: {row['queue']!r}")
     return {
-        "nonce": secrets.randbits(NONCE_BITS),
+        "nonce": row.get("nonce") or secrets.randbits(NONCE_BITS),
         "kind": row["kind"],
         "queue": row["queue"],
         "status": Status.QUEUED.value,

@@ -102,6 +102,12 @@ def newest_seen_at(session: Session, until: datetime) -> datetime | None:
     return session.scalar(select(func.max(PaperRow.first_seen_at)).where(shown))
 
 
+def is_demo(session: Session) -> bool:
+    """Say whether the shelf holds the demo issue and nothing else."""
+    shown = select(PaperRow.source).where(_shown()).limit(1)
+    return session.scalar(shown) == DEMO
+
+
 def as_candidate(row: PaperRow) -> Candidate:
     """Make the value ranking works with."""
     return Candidate(

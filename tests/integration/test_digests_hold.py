@@ -149,6 +149,40 @@ def test_a_hold_stops_digests_that_wait_already(post: Post, database: Database, 
     assert len(post.recipients) == 3
 
 
+def test_a_dump_from_before_the_first_planning_is_known_for_old(
+    database: Database, settings: Settings, keyring: Keyring, post: Post
+) -> None:
+    """The planner's row comes with the tables, so the very first dump has it."""
+    with database.transaction() as session:
+        hold.planner(session).ticked_at = None
+    dump = take_dump(database)
+    post.tick(FRIDAY + 8 * HOUR)
+    assert len(post.relay.parcels) == 3
+
+    put_back(database, dump)
+    post.tick(FRIDAY + 9 * HOUR)
+    assert len(post.relay.parcels) == 3
+    running.release(database, FRIDAY + 9 * HOUR, settings=settings, is_catch_up=False)
+    post.tick(FRIDAY + 9 * HOUR)
+    assert len(post.relay.parcels) == 3
+
+
+def test_a_digest_made_again_for_the_same_date_bears_the_same_message_id(
+    database: Database, settings: Settings, post: Post
+) -> None:
+    """Whatever else fails, the reader's mailbox can then know the second copy for one."""
+    dump = take_dump(database)
+    post.tick(FRIDAY + 8 * HOUR)
+    put_back(database, dump)
+    (settings.data_dir / hold.MARK_FILE).unlink()  # the guard's file is lost with the rest
+    post.tick(FRIDAY + 9 * HOUR)
+
+    ids = [parcel.message_id for parcel in post.relay.parcels]
+    assert len(ids) == 6
+    assert sorted(ids[:3]) == sorted(ids[3:])
+    assert len(set(ids)) == 3
+
+
 def test_another_database_in_the_same_folder_is_not_held(database: Database, settings: Settings) -> None:
     hold.write_mark(settings.data_dir, hold.Mark(database_id="another", generation=900))
     with database.transaction() as session:

@@ -9,6 +9,7 @@ from service.config import Settings
 from service.database import Database
 from service.digests.planning import plan_due, plan_first
 from service.keys import Keyring
+from service.papers.tables import PaperRow
 from service.subscribers.tables import SubscriberRow
 from tests import digest_world as world
 
@@ -268,6 +269,15 @@ def test_a_first_digest_waits_for_papers(database: Database, settings: Settings,
     world.add_papers(database, FRIDAY + 21.5 * HOUR, 5)
     plan_due(database, FRIDAY + 22 * HOUR, settings=settings)
     assert world.outcomes(database) == [(1, FRIDAY.date(), "mailed")]
+
+
+def test_a_digest_of_the_demo_says_so(stocked: Database, settings: Settings, keyring: Keyring) -> None:
+    with stocked.transaction() as session:
+        session.execute(update(PaperRow).values(source="demo"))
+    world.add_people(stocked, [world.a_person(1, keyring)])
+    plan_due(stocked, FRIDAY + 8 * HOUR, settings=settings)
+    (delivery,) = world.deliveries(stocked)
+    assert "demo issue" in delivery.parameters["notice"]
 
 
 @pytest.mark.parametrize("days", [5, 90])
