@@ -12,6 +12,7 @@ import typer
 
 from service.commands.output import (
     EXIT_PARTLY,
+    EXIT_USAGE,
     JsonOption,
     fail,
     print_json,
@@ -59,7 +60,8 @@ def import_command(
     kept. Whoever has left, bounced, complained or been erased is never brought back.
 
     Without --confirmed everybody first gets a confirmation mail, one each second. Importing a file again
-    adds only who is new. Exit code 3: some lines were not taken.
+    adds only who is new. Exit code 2: there is no such file, or its first line does not name the columns;
+    3: some lines were not taken.
 
     Examples:
 
@@ -69,12 +71,16 @@ def import_command(
     """
     from service.subscribers.csv_reading import BadHeader
 
-    parts = _open_parts()
+    name = "standard input" if str(file) == "-" else f"'{file}'"
     try:
         with _open(file) as opened, progress_bar() as progress:
-            report = _import(parts, opened, progress, confirmed=confirmed)
-    except (BadHeader, OSError) as error:
-        fail(f"{file}: {error}; nothing was imported")
+            report = _import(_open_parts(), opened, progress, confirmed=confirmed)
+    except BadHeader as error:
+        fail(f"{name}: {error}; nothing was imported", EXIT_USAGE)
+    except OSError as error:
+        fail(
+            f"{name} can't be read to its end: {error.strerror}; import it again, which adds only who is new"
+        )
     if as_json:
         print_json(report)
     else:
@@ -148,7 +154,16 @@ def _open_parts() -> "Parts":
 
 
 def _open(file: Path) -> BinaryIO:
-    return sys.stdin.buffer if str(file) == "-" else file.open("rb")
+    if str(file) == "-":
+        return sys.stdin.buffer
+    try:
+        return file.open("rb")
+    except (FileNotFoundError, NotADirectoryError):
+        fail(f"there is no file '{file}'", EXIT_USAGE)
+    except IsADirectoryError:
+        fail(f"'{file}' is a directory; name a CSV file in it", EXIT_USAGE)
+    except OSError as error:
+        fail(f"the file '{file}' can't be opened: {error.strerror}", EXIT_USAGE)
 
 
 def _import(parts: "Parts", file: BinaryIO, progress: "Progress", *, confirmed: bool) -> dict[str, Any]:
@@ -201,6 +216,9 @@ def _count_lines(file: BinaryIO) -> int | None:
 
 
 def _say_report(report: dict[str, Any]) -> None:
+    if not report["lines"]:
+        say("There are no lines below the header; nothing was imported.")
+        return
     for problem in report["problems"]:
         if problem["kind"] == "existing":
             continue  # a list imported again is mostly that; --json names them

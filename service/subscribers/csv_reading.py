@@ -1,20 +1,18 @@
 """Reads a list of subscribers from CSV: readable lines as values, the rest by their reasons. Pure.
 
 Columns, in any order, all but the first optional: ``email, timezone, hour, weekdays, topics, mutes, papers``;
-lists within a cell are parted by semicolons. UTF-8 with or without a byte-order mark, any line ends.
+lists within a cell are parted by semicolons. UTF-8 with or without a byte-order mark, any line ends. No cell
+runs over a line's end, so that a stray quote spoils its own line and none below.
 """
 
 import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from service.subscribers.addresses import InvalidAddress, parse_address
 from service.subscribers.preferences import InvalidPreferences, Preferences, read_preferences
-
-if TYPE_CHECKING:
-    from _csv import Reader
 
 COLUMNS = ("email", "timezone", "hour", "weekdays", "topics", "mutes", "papers")
 
@@ -25,7 +23,7 @@ class BadHeader(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A readable line of the file; ``number`` is its first line, the header being line 1."""
+    """A readable line of the file; the header is number 1."""
 
     number: int
     address: str
@@ -46,21 +44,21 @@ def read_csv(file: BinaryIO) -> Iterator[Line | Problem]:
     """Read the lines in their order; one line may have several problems. Blank lines are passed over.
 
     Raises:
-        BadHeader: the first line is no header, or names a column there is none of.
+        BadHeader: the first line is no header, or names a column there is none of. Holds no address.
     """
     # Bytes that are no UTF-8 are carried along, so that they spoil one line and not the file.
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
     try:
-        yield from _read_lines(csv.reader(text))
+        yield from _read_lines(text)
     finally:
         text.detach()  # the file is the caller's to close
 
 
-def _read_lines(reader: "Reader") -> Iterator[Line | Problem]:
-    columns = _read_header(reader)
+def _read_lines(text: Iterator[str]) -> Iterator[Line | Problem]:
+    columns = _read_header(next(text, ""))
     seen: dict[str, int] = {}
-    number = reader.line_num + 1
-    while (cells := _next(reader)) is not None:
+    for number, raw in enumerate(text, 2):
+        cells = _split(number, raw)
         line = cells if isinstance(cells, str) else _read_line(number, cells, columns)
         if isinstance(line, str):
             yield Problem(number, "unreadable", "line", line)
@@ -69,14 +67,23 @@ def _read_lines(reader: "Reader") -> Iterator[Line | Problem]:
             yield line if first == number else Problem(number, "duplicate", "email", f"same as line {first}")
         else:
             yield from line
-        number = reader.line_num + 1
 
 
-def _read_header(reader: "Reader") -> tuple[str, ...]:
-    header = _next(reader)
-    if not isinstance(header, list):
-        raise BadHeader("the file is empty; its first line names the columns: " + ", ".join(COLUMNS))
+def _read_header(raw: str) -> tuple[str, ...]:
+    if not raw:
+        raise BadHeader(f"the file is empty; its first line names the columns: {', '.join(COLUMNS)}")
+    header = _split(1, raw)
+    if isinstance(header, str):
+        raise BadHeader(f"the first line does not name the columns: {header}")
     columns = tuple(cell.strip().lower() for cell in header)
+    for place, name in enumerate(columns, 1):
+        if "@" in name:  # somebody's address, which no message repeats
+            raise BadHeader(
+                f"the first line is no header: column {place} holds an @;"
+                f" the columns are {', '.join(COLUMNS)}"
+            )
+    if any(";" in name for name in columns):
+        raise BadHeader("use commas between columns; semicolons are for lists inside a cell")
     if unknown := [name for name in columns if name not in COLUMNS]:
         raise BadHeader(f"no such column: {', '.join(unknown)[:80]!r}; the columns are {', '.join(COLUMNS)}")
     if "email" not in columns or len(set(columns)) < len(columns):
@@ -84,11 +91,15 @@ def _read_header(reader: "Reader") -> tuple[str, ...]:
     return columns
 
 
-def _next(reader: "Reader") -> list[str] | str | None:
+def _split(number: int, raw: str) -> list[str] | str:
+    """Return the cells of one line, or why it has none."""
+    # The reader asks for the empty line only if a quote is open at the end of the one before.
+    reader = csv.reader((raw, ""))
     try:
-        return next(reader, None)
+        cells = next(reader)
     except csv.Error as error:
         return f"not readable as CSV: {error}"
+    return cells if reader.line_num == 1 else f"a quote opened on line {number} is not closed"
 
 
 def _read_line(number: int, cells: list[str], columns: tuple[str, ...]) -> Line | list[Problem] | str:

@@ -187,19 +187,50 @@ def test_the_command_says_how_many_mails_go_out(command: CliRunner, tmp_path: Pa
     assert "5 confirmation mails go out over about 1 min." in result.stdout
 
 
-@pytest.mark.parametrize("content", ["", "mail\nann@example.org\n"])
-def test_a_file_without_its_header_imports_nothing(command: CliRunner, tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "the file is empty"),
+        ("mail\nann@example.org\n", "no such column: 'mail'"),
+        ("ann@example.org,UTC\nbob@example.org,UTC\n", "column 1 holds an @"),
+        ("email;hour\nann@example.org;8\n", "use commas between columns"),
+    ],
+)
+def test_a_file_without_its_header_imports_nothing(
+    command: CliRunner, tmp_path: Path, content: str, words: str
+) -> None:
     result = command.invoke(subscribers.subscribers, ["import", write(tmp_path, content)])
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
+    assert words in result.stderr
     assert "nothing was imported" in result.stderr
+    assert "example.org" not in result.output
 
 
-def test_a_missing_file_is_named(command: CliRunner, tmp_path: Path) -> None:
-    result = command.invoke(subscribers.subscribers, ["import", str(tmp_path / "none.csv")])
+def test_a_header_alone_is_said_to_be_alone(command: CliRunner, tmp_path: Path) -> None:
+    result = command.invoke(subscribers.subscribers, ["import", write(tmp_path, "email,hour\n\n")])
 
-    assert result.exit_code == 1
-    assert "none.csv" in result.stderr
+    assert result.exit_code == 0
+    assert "no lines below the header" in result.stdout
+
+
+def test_a_stray_quote_costs_one_line(command: CliRunner, tmp_path: Path) -> None:
+    content = 'email,topics\n"unclosed@example.org,x\nz1@example.org,speech\nz2@example.org,speech\n'
+    result = command.invoke(subscribers.subscribers, ["import", write(tmp_path, content), "--confirmed"])
+
+    assert result.exit_code == 3
+    assert "2 of 3 imported; 1 unreadable" in result.stdout
+    assert "line 2: line: a quote opened on line 2 is not closed" in result.stderr
+
+
+def test_a_file_that_is_none_is_named(command: CliRunner, tmp_path: Path) -> None:
+    missing = command.invoke(subscribers.subscribers, ["import", str(tmp_path / "none.csv")])
+    folder = command.invoke(subscribers.subscribers, ["import", str(tmp_path)])
+
+    assert (missing.exit_code, folder.exit_code) == (2, 2)
+    assert missing.stderr == f"paperlark: there is no file '{tmp_path / 'none.csv'}'\n"
+    assert folder.stderr == f"paperlark: '{tmp_path}' is a directory; name a CSV file in it\n"
+    assert not (tmp_path / "data").exists()
 
 
 def test_export_and_erase_by_the_operator(command: CliRunner, tmp_path: Path) -> None:

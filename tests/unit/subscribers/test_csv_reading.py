@@ -60,21 +60,40 @@ def test_each_problem_names_its_line_and_field_and_the_rest_is_kept() -> None:
         "not an address,25,Nowhere\n"
         "\n"
         "bob@example.org,9,Asia/Tokyo,more\n"
-        '"carol@example.org","10\n",UTC\n'
+        '"carol@example.org","10",UTC\n'
         "ANN@example.org,8,UTC\n"
         "dave@example.org\n"
     )
 
     taken = [(line.number, line.address) for line in lines if isinstance(line, Line)]
-    assert taken == [(2, "ann@example.org"), (6, "carol@example.org"), (9, "dave@example.org")]
+    assert taken == [(2, "ann@example.org"), (6, "carol@example.org"), (8, "dave@example.org")]
     problems = [(each.number, each.kind, each.field) for each in lines if isinstance(each, Problem)]
     assert problems == [
         (3, "unreadable", "email"),
         (3, "unreadable", "timezone"),
         (3, "unreadable", "hour"),
         (5, "unreadable", "line"),
-        (8, "duplicate", "email"),
+        (7, "duplicate", "email"),
     ]
+
+
+def test_a_stray_quote_spoils_its_own_line_only() -> None:
+    lines = read(
+        "email,topics\n"
+        '"unclosed@example.org,x\n'
+        "z1@example.org,speech\r\n"
+        'z2@example.org,"speech ""quoted"", aloud"\n'
+        "not an address,speech\n"
+        'z3@example.org,3" wafers\n'
+        'z4@example.org,"open to the end'
+    )
+
+    taken = [(line.number, line.address) for line in lines if isinstance(line, Line)]
+    assert taken == [(3, "z1@example.org"), (4, "z2@example.org"), (6, "z3@example.org")]
+    first, address, last = (line for line in lines if isinstance(line, Problem))
+    assert first == Problem(2, "unreadable", "line", "a quote opened on line 2 is not closed")
+    assert (address.number, address.field) == (5, "email")
+    assert last == Problem(7, "unreadable", "line", "a quote opened on line 7 is not closed")
 
 
 def test_bytes_that_are_no_utf8_spoil_one_line_only() -> None:
@@ -104,8 +123,10 @@ def test_no_problem_repeats_an_address() -> None:
     ("content", "words"),
     [
         ("", "empty"),
-        ("ann@example.org\n", "no such column"),
-        ("email;hour\nann@example.org;8\n", "no such column"),
+        ("\n", "the column email"),
+        ("email;hour\nann@example.org;8\n", "use commas between columns; semicolons are for lists inside"),
+        ('"email";"hour"\n"ann@example.org";"8"\n', "use commas between columns"),
+        ('email,"hour\nann@example.org,8\n', "a quote opened on line 1 is not closed"),
         ("email,time_zone\n", "time_zone"),
         ("hour\n8\n", "email"),
         ("email,hour,hour\n", "once"),
@@ -114,3 +135,18 @@ def test_no_problem_repeats_an_address() -> None:
 def test_a_header_that_misleads_stops_the_import(content: str, words: str) -> None:
     with pytest.raises(BadHeader, match=words):
         read(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "column"),
+    [
+        ("ann@example.org\n", 1),
+        ("ann@example.org;8\n", 1),
+        ("UTC,Ann <ann@example.org>,mon;thu\nUTC,bob@example.org\n", 2),
+    ],
+)
+def test_a_file_without_a_header_is_told_so_without_its_addresses(content: str, column: int) -> None:
+    with pytest.raises(BadHeader, match=f"no header: column {column} holds an @") as raised:
+        read(content)
+
+    assert "ann" not in str(raised.value).lower()
