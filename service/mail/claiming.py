@@ -3,19 +3,40 @@
 Every function works inside the caller's transaction. A worker goes by its holder name, unique to one run.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Table, Update, bindparam, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    Update,
+    UpdateBase,
+    bindparam,
+    cast,
+    column,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.elements import ColumnElement, TextClause
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+from sqlalchemy.sql.elements import ColumnElement, KeyedColumnElement, TextClause
+from sqlalchemy.types import TypeEngine
 
 from service.mail.composing import Claimed
 from service.mail.delivery import WAITING, Outcome, Status, Step, sources_of
 from service.mail.tables import IS_WAITING, DeliveryRow
 
+_TABLE: Table = DeliveryRow.metadata.tables[DeliveryRow.__tablename__]
 CLAIM_LEASE = timedelta(minutes=15)  # renewed with each window
 # Longer than the slowest transaction can be: every command at its limit, and the reply after the dot.
 SENDING_LEASE = timedelta(minutes=45)
@@ -100,23 +121,28 @@ def begin(session: Session, ids: Sequence[int], *, holder: str, now: datetime) -
     """Commit a window to be sent: return the ids that are still ours, not cancelled, and in time."""
     if not ids:
         return set()
-    statement = (
-        update(DeliveryRow)
+    values = {"b_ids": list(ids), "b_holder": holder, "b_now": now, "b_lease_until": now + SENDING_LEASE}
+    return set(session.connection().execute(_beginning(), values).scalars())
+
+
+@cache
+def _beginning() -> UpdateBase:
+    columns = _TABLE.c
+    return (
+        update(_TABLE)
         .where(
-            DeliveryRow.id.in_(ids),
-            DeliveryRow.status == Status.CLAIMED,
-            DeliveryRow.claimed_by == holder,
-            DeliveryRow.expires_at > now,
+            columns.id.in_(bindparam("b_ids", expanding=True)),
+            columns.status == Status.CLAIMED.value,
+            columns.claimed_by == bindparam("b_holder"),
+            columns.expires_at > bindparam("b_now"),
         )
         .values(
-            status=Status.SENDING,
-            attempt_count=DeliveryRow.attempt_count + 1,
-            lease_until=now + SENDING_LEASE,
+            status=Status.SENDING.value,
+            attempt_count=columns.attempt_count + 1,
+            lease_until=bindparam("b_lease_until"),
         )
-        .returning(DeliveryRow.id)
-        .execution_options(synchronize_session=False)
+        .returning(columns.id)
     )
-    return set(session.scalars(statement))
 
 
 def renew(session: Session, ids: Sequence[int], *, holder: str, now: datetime) -> None:
@@ -172,40 +198,73 @@ def record(session: Session, results: Iterable[Result], *, holder: str, now: dat
     """
     by_status: dict[Status, list[dict[str, object]]] = {}
     for result in results:
-        by_status.setdefault(result.step.status, []).append(_recorded(result, now))
+        by_status.setdefault(result.step.status, []).append(_recorded(result, now) | {"b_holder": holder})
+    connection = session.connection()
+    if connection.dialect.name != "postgresql":
+        return sum(
+            connection.execute(_recording(status), rows).rowcount for status, rows in by_status.items()
+        )
     return sum(
-        session.connection().execute(_recording(status, holder), rows).rowcount
+        connection.execute(
+            _recording_at_once(status), {name: [row[name] for row in rows] for name in _GIVEN}
+        ).rowcount
         for status, rows in by_status.items()
     )
 
 
-_TABLE = cast(Table, DeliveryRow.__table__)
-
-
+_Columns = ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]
 _ATTEMPTED = (Status.SENDING, Status.UNKNOWN)
+# What is known of each attempt, by the name of its parameter.
+_GIVEN: dict[str, TypeEngine[Any]] = {
+    "b_id": BigInteger(),
+    "b_holder": String(),
+    "b_reason": String(),
+    "b_next_at": DateTime(timezone=True),
+    "b_attempt_count": SmallInteger(),
+    "b_finished_at": DateTime(timezone=True),
+    "b_code": SmallInteger(),
+    "b_enhanced": String(),
+    "b_text": Text(),
+}
 
 
-def _recording(status: Status, holder: str) -> Update:
+@cache
+def _recording(status: Status) -> Update:
+    """The edge to ``status`` for one delivery, its parameters bound row by row."""
+    return _edge(status, {name: bindparam(name) for name in _GIVEN})
+
+
+@cache
+def _recording_at_once(status: Status) -> Update:
+    """The same for many deliveries in one statement, each parameter an array (Postgres)."""
+    arrays = [cast(bindparam(name), ARRAY(kind)) for name, kind in _GIVEN.items()]
+    given = func.unnest(*arrays).table_valued(
+        *(column(name, kind) for name, kind in _GIVEN.items()), name="given"
+    )
+    return _edge(status, given.render_derived().c)
+
+
+def _edge(status: Status, given: Mapping[str, ColumnElement[Any]] | _Columns) -> Update:
     columns = _TABLE.c
     return (
         update(_TABLE)
         .where(
-            columns.id == bindparam("b_id"),
+            columns.id == given["b_id"],
             or_(*(columns.status == source.value for source in sources_of(status) if source in _ATTEMPTED)),
-            columns.claimed_by == holder,
+            columns.claimed_by == given["b_holder"],
         )
         .values(
             status=status.value,
-            reason=bindparam("b_reason"),
-            next_at=bindparam("b_next_at"),
-            attempt_count=bindparam("b_attempt_count"),
-            finished_at=bindparam("b_finished_at"),
+            reason=given["b_reason"],
+            next_at=given["b_next_at"],
+            attempt_count=given["b_attempt_count"],
+            finished_at=given["b_finished_at"],
             lease_until=None,
             # An unknown keeps its worker's name: late evidence may come from it.
-            claimed_by=holder if status is Status.UNKNOWN else None,
-            reply_code=bindparam("b_code"),
-            enhanced_code=bindparam("b_enhanced"),
-            reply_text=bindparam("b_text"),
+            claimed_by=given["b_holder"] if status is Status.UNKNOWN else None,
+            reply_code=given["b_code"],
+            enhanced_code=given["b_enhanced"],
+            reply_text=given["b_text"],
         )
     )
 

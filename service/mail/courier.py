@@ -21,7 +21,9 @@ from service.mail.transport import SmtpRelay, open_relay
 
 __all__ = ["Courier", "MemoryRelay", "Relay", "RelayCourier", "RelayUnavailable", "open_courier"]
 
-WINDOW = 20
+# Half of it is on the wire while the other half is made and recorded. A larger window costs fewer commits and
+# keeps more connections busy; it is also what a killed worker may leave unknown.
+WINDOW = 64
 
 
 class Courier(Protocol):

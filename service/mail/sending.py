@@ -80,7 +80,7 @@ def deliver_waiting(
 
     ``worker`` names this worker in the rows it holds; each run adds a random part of its own.
     """
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         run = _Run(
             database=database,
             composers=composers,
@@ -102,7 +102,7 @@ def deliver_waiting(
             runner.run(courier.close())
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop
     except ImportError:
