@@ -88,10 +88,24 @@ class Desk:
         with self.database.transaction() as session:
             return leaving.leave(session, self.keyring, token, self.clock(), an_origin())
 
-    def request_link(self, action: Action, address: str = ANN) -> None:
+    def request_link(self, action: Action, address: str = ANN) -> bool:
+        """Type an address into the public page."""
         with self.database.transaction() as session:
-            managing.request_link(
+            return managing.request_link(
                 session, self.keyring, self.clock(), action=action, origin=an_origin(), address=address
+            )
+
+    def request_own_link(self, action: Action, address: str = ANN) -> bool:
+        """Press the button on one's preferences page."""
+        subscriber_id = self.subscriber(address).id
+        with self.database.transaction() as session:
+            return managing.request_link(
+                session,
+                self.keyring,
+                self.clock(),
+                action=action,
+                origin=an_origin(),
+                subscriber_id=subscriber_id,
             )
 
     def perform(self, token: str) -> managing.Performed | None:

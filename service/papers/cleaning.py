@@ -22,6 +22,12 @@ PAPER_ID = re.compile(
     r"(?:arxiv:)?([0-9]{4}\.[0-9]{4,5}|[a-z-]{2,12}(?:\.[A-Z]{2})?/[0-9]{7})(?:v[0-9]{1,3})?", re.I
 )
 ADDRESS = re.compile(r"[!#-&(-;=?-\[\]-_a-~]+")  # visible ASCII without <>"'`\
+# A name in the public DNS: at least two labels, the last of them no number in any way of writing (else the
+# browser takes the whole for an IPv4 address).
+PUBLIC_HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+[a-z][a-z0-9-]{1,62}\.?")
+PRIVATE_DOMAIN = re.compile(
+    r"\.(?:localhost|localdomain|local|internal|intranet|private|lan|corp|home(?:\.arpa)?)\.?$"
+)
 PLAIN = re.compile(r"[ -~\n\r\t]*")  # nothing in it to look at letter by letter
 
 
@@ -62,7 +68,11 @@ def clean_lines(values: object, length: int, count: int) -> tuple[str, ...]:
 
 
 def clean_url(value: object) -> str | None:
-    """Return ``value`` if it is an http(s) address with a host, without white space or credentials."""
+    """Return ``value`` if it is an http(s) address on the public web, without white space or credentials.
+
+    IP addresses, localhost and names that mean something only inside a network are none: the address becomes
+    a button, and whoever presses it may sit beside a router or a cloud's metadata service.
+    """
     if not isinstance(value, str):
         return None
     text = value.strip()
@@ -73,9 +83,13 @@ def clean_url(value: object) -> str | None:
         parts.port  # noqa: B018 - reading it checks it
     except ValueError:
         return None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+    if parts.scheme not in {"http", "https"} or "@" in parts.netloc:
         return None
-    return text
+    return text if _is_public(parts.hostname or "") else None
+
+
+def _is_public(host: str) -> bool:
+    return bool(PUBLIC_HOST.fullmatch(host)) and not PRIVATE_DOMAIN.search(host)
 
 
 def clean_count(value: object) -> int | None:

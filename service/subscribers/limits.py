@@ -2,11 +2,15 @@
 
 Counted are mails, not posts: a post beyond a limit changes nothing and is answered like any other. An address
 is counted without plus-tag and dots, a client by its network. Rows older than 30 days are deleted.
+
+Each kind of mail is counted by itself. What strangers type into the forms can so never keep a link to
+somebody's data from whoever asks for it from their own preferences.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_network
+from typing import Literal
 
 import structlog
 from sqlalchemy import ColumnElement, func, insert, select, text, true
@@ -20,6 +24,9 @@ from service.subscribers.tables import SignUpMailRow
 logger = structlog.get_logger()
 
 LONGEST_WINDOW = timedelta(days=30)
+
+# What asked for the mail: the sign-up form, an address typed in by anybody, a subscriber's preferences page.
+MailKind = Literal["sign_up", "link", "own_link"]
 
 # The machine itself and private networks stand for a proxy in between rather than for one visitor: to limit
 # them would shut out everybody behind a proxy that TRUSTED_PROXIES does not name.
@@ -55,9 +62,24 @@ class Limits:
         Limit(5, LONGEST_WINDOW),
     )
     notice: tuple[Limit, ...] = (Limit(1, timedelta(days=1)), Limit(5, LONGEST_WINDOW))
+    link: tuple[Limit, ...] = (Limit(1, timedelta(minutes=10)), Limit(5, timedelta(days=1)))
     network: tuple[Limit, ...] = (Limit(20, timedelta(hours=1)), Limit(60, timedelta(days=1)))
     domain: tuple[Limit, ...] = (Limit(250, timedelta(hours=1)),)
     overall: tuple[Limit, ...] = (Limit(500, timedelta(hours=1)),)
+
+    def for_address(self, kind: MailKind, *, is_notice: bool = False) -> tuple[Limit, ...]:
+        """Return the limits of one address for mails of ``kind``."""
+        if kind != "sign_up":
+            return self.link
+        return self.notice if is_notice else self.address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Why an address gets no mail now: one went at ``last_at``, another may from ``free_at``."""
+
+    last_at: datetime
+    free_at: datetime
 
 
 LIMITS = Limits()
@@ -82,34 +104,64 @@ def take(
     address: str,
     client: str | None,
     limits: Limits = LIMITS,
+    kind: MailKind = "sign_up",
     is_notice: bool = False,
 ) -> bool:
-    """Count one mail to ``address`` asked for by ``client`` (an IP address); False where a limit forbids it.
+    """Count one mail of ``kind`` to ``address`` asked for by ``client`` (an IP address).
 
-    Call it after :func:`serialize`. The limits beyond the address's may be passed by as many mails as there
-    are transactions at that same moment.
+    Returns False, and counts nothing, where a limit forbids it. Call it after :func:`serialize`. The limits
+    beyond the address's may be passed by as many mails as there are transactions at that same moment.
     """
     limit_keys = keyring.address_keys(addresses.limit_key(address))
     domain_keys = keyring.address_keys("@" + addresses.domain_of(address))
     network = _visitor_network(client)
     counted: list[tuple[str, tuple[Limit, ...], ColumnElement[bool]]] = [
-        ("address", limits.notice if is_notice else limits.address, SignUpMailRow.limit_key.in_(limit_keys)),
+        ("address", limits.for_address(kind, is_notice=is_notice), SignUpMailRow.limit_key.in_(limit_keys)),
         ("domain", limits.domain, SignUpMailRow.domain_key.in_(domain_keys)),
         ("overall", limits.overall, true()),
     ]
     if network is not None:
         counted.append(("network", limits.network, SignUpMailRow.network == network))
-    if reached := _reached(session, now, counted):
-        logger.info("sign_up_limited", limit=reached)
+    if reached := _reached(session, now, kind, counted):
+        logger.info("sign_up_limited", kind=kind, limit=reached)
         return False
-    row = {"at": now, "limit_key": limit_keys[0], "domain_key": domain_keys[0], "network": network}
-    session.execute(insert(SignUpMailRow).values(row))
+    session.execute(
+        insert(SignUpMailRow).values(
+            at=now, kind=kind, limit_key=limit_keys[0], domain_key=domain_keys[0], network=network
+        )
+    )
     return True
+
+
+def find_wait(
+    session: Session,
+    keyring: Keyring,
+    now: datetime,
+    *,
+    address: str,
+    kind: MailKind,
+    limits: Limits = LIMITS,
+) -> Wait | None:
+    """Return how long the address's own limits hold mails of ``kind`` back; None if they don't."""
+    each = limits.for_address(kind)
+    times = session.scalars(
+        select(SignUpMailRow.at)
+        .where(
+            SignUpMailRow.kind == kind,
+            SignUpMailRow.limit_key.in_(keyring.address_keys(addresses.limit_key(address))),
+        )
+        .order_by(SignUpMailRow.at.desc())
+        .limit(max(limit.count for limit in each))
+    ).all()
+    free = [times[limit.count - 1] + limit.within for limit in each if len(times) >= limit.count]
+    free_at = max(free, default=now)
+    return Wait(last_at=times[0], free_at=free_at) if free_at > now else None
 
 
 def _reached(
     session: Session,
     now: datetime,
+    kind: MailKind,
     counted: list[tuple[str, tuple[Limit, ...], ColumnElement[bool]]],
 ) -> str | None:
     each = [(name, limit, condition) for name, limits, condition in counted for limit in limits]
@@ -118,7 +170,7 @@ def _reached(
             *(
                 select(func.count())
                 .select_from(SignUpMailRow)
-                .where(condition, SignUpMailRow.at > now - limit.within)
+                .where(condition, SignUpMailRow.kind == kind, SignUpMailRow.at > now - limit.within)
                 .scalar_subquery()
                 for _, limit, condition in each
             )

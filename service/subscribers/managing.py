@@ -14,13 +14,22 @@ from service.mail import outbox
 from service.subscribers import consent, storing, tokens
 from service.subscribers.addresses import parse_address
 from service.subscribers.consent import Kind, Origin
-from service.subscribers.limits import LIMITS, Limits, serialize, take
+from service.subscribers.limits import LIMITS, Limits, MailKind, Wait, find_wait, serialize, take
 from service.subscribers.permission import may_not_be_asked
 from service.subscribers.personal_data import erase, export
 from service.subscribers.status import Status
 from service.subscribers.tables import SubscriberRow
 
-__all__ = ["ManageView", "Performed", "erase", "export", "open_link", "perform", "request_link"]
+__all__ = [
+    "ManageView",
+    "Performed",
+    "erase",
+    "export",
+    "find_link_wait",
+    "open_link",
+    "perform",
+    "request_link",
+]
 
 Action = Literal["export", "erase"]
 
@@ -58,23 +67,25 @@ def request_link(
     address: str | None = None,
     subscriber_id: int | None = None,
     limits: Limits = LIMITS,
-) -> None:
+) -> bool:
     """Mail a link that exports or erases, to the owner of ``address`` (as typed) or to a known subscriber.
 
-    Returns nothing: the answer must not tell whether the address is known. The limits of sign-up hold here,
-    too. Afterwards, ring for the transactional mail whatever happened.
+    Returns whether a mail was queued. Who typed an address must not be told: that would say whether it is
+    known. The two ways are limited each by itself, and neither by the mails of sign-up. Afterwards, ring for
+    the transactional mail whatever happened.
 
     Raises:
         InvalidAddress: the text is no address.
     """
+    kind: MailKind = "link" if subscriber_id is None else "own_link"
     subscriber = _find(session, keyring, address, subscriber_id)
     if subscriber is None or subscriber.status == Status.COMPLAINED:
-        return
+        return False
     address = subscriber.address
     if may_not_be_asked(session, keyring, [address], now):
-        return
-    if not take(session, keyring, now, address=address, client=origin.network, limits=limits):
-        return
+        return False
+    if not take(session, keyring, now, address=address, client=origin.network, limits=limits, kind=kind):
+        return False
     expires_at = now + LINK_LIFE
     token = tokens.issue(
         session, keyring, PURPOSES[action], subscriber_id=subscriber.id, now=now, expires_at=expires_at
@@ -98,6 +109,12 @@ def request_link(
         token_hash=token["token_hash"],
         details={"action": action},
     )
+    return True
+
+
+def find_link_wait(session: Session, keyring: Keyring, now: datetime, *, address: str) -> Wait | None:
+    """Return how long a subscriber must wait for another link asked for from the preferences page."""
+    return find_wait(session, keyring, now, address=address, kind="own_link")
 
 
 def open_link(session: Session, keyring: Keyring, token: str, now: datetime) -> ManageView | None:

@@ -71,12 +71,13 @@ class TokenRow(Base):
 
 
 class SignUpMailRow(Base):
-    """One mail sent because a form was filled in: what the limits count. Kept for 30 days, hashes only."""
+    """One mail sent because somebody asked for it: what the limits count. Kept for 30 days, hashes only."""
 
     __tablename__ = "sign_up_mails"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)
+    kind: Mapped[str] = mapped_column(String(20))  # sign_up, link, own_link: each has limits of its own
     limit_key: Mapped[bytes] = mapped_column(LargeBinary(32))  # of the address without plus-tag and dots
     domain_key: Mapped[bytes] = mapped_column(LargeBinary(32))
     network: Mapped[str | None] = mapped_column(String(64))  # truncated; None: not to be limited

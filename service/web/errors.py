@@ -52,6 +52,13 @@ def error_page(site: Site, path: str, status: int, detail: str | None = None) ->
     return site.page("error.html", status=status, headline=headline, sentence=sentence)
 
 
+def _field_at_fault(error: dict[str, Any]) -> tuple[str, str]:
+    """Name the field and what is wrong with it; broken JSON has no fields, only a place where it breaks."""
+    if error["type"] == "json_invalid":
+        return "body", "is not valid JSON"
+    return ".".join(str(part) for part in error["loc"][1:]) or "body", error["msg"]
+
+
 def install_handlers(app: FastAPI, site: Site) -> None:
     """Make the app tell its errors our way."""
 
@@ -69,7 +76,7 @@ def install_handlers(app: FastAPI, site: Site) -> None:
         if not path.startswith(API_PREFIX):
             return error_page(site, path, 404 if request.method in {"GET", "HEAD"} else 422)
         # The values are left out: they may be somebody's address.
-        fields = {".".join(str(part) for part in e["loc"][1:]) or "body": e["msg"] for e in error.errors()}
+        fields = dict(_field_at_fault(each) for each in error.errors())
         return problem(422, "Some fields are missing or malformed.", errors=fields)
 
     app.add_exception_handler(HTTPException, on_http_error)

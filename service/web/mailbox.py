@@ -1,5 +1,6 @@
 """The local mailbox in the browser: what Paperlark has mailed, when no relay is set."""
 
+import re
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
@@ -19,6 +20,10 @@ MAIL_POLICY = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
     "img-src data:; frame-ancestors 'self'"
 )
+# A base target opens links beside the mailbox: inside the sandboxed frame they could not work.
+BASE = '<base target="_blank">'
+HEAD_TAG = re.compile(r"<head(?:\s[^>]*)?>", re.I)
+DOCTYPE = re.compile(r"<!doctype[^>]*>", re.I)
 
 
 def _open_mailbox(request: Request, site: SiteDep) -> MailboxStore:
@@ -68,10 +73,15 @@ def html_part(mail: Mail) -> Response:
     """Serve the HTML part as it came, for the frame that shows it."""
     if mail.html is None:
         raise HTTPException(404)
-    # A base target opens links beside the mailbox: inside the sandboxed frame they could not work.
-    body = '<base target="_blank">' + mail.html
     headers = {"Content-Security-Policy": MAIL_POLICY, "X-Frame-Options": "SAMEORIGIN"}
-    return HTMLResponse(body, headers=headers)
+    return HTMLResponse(_with_base(mail.html), headers=headers)
+
+
+def _with_base(html: str) -> str:
+    """Put the base where it belongs: before the doctype it would switch the browser to quirks mode."""
+    found = HEAD_TAG.search(html) or DOCTYPE.search(html)
+    place = found.end() if found else 0
+    return html[:place] + BASE + html[place:]
 
 
 @router.get("/mailbox/{mail_id}/raw")

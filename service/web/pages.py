@@ -2,13 +2,13 @@
 
 from datetime import date, datetime
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response
 
 from service.papers import shelf
+from service.papers.cleaning import clean_url
 from service.papers.tables import PaperRow
 from service.web.cache import conditional
 from service.web.dependencies import Reading, SiteDep
@@ -89,19 +89,8 @@ def one_paper(site: SiteDep, session: Reading, paper_id: str) -> Response:
         paper=paper,
         observations=shelf.observations_of(session, paper.id),
         trend=site.trends.at(session, site.now()).get(paper.id),
-        outside=[url for url in (paper.repository_url, paper.project_url) if is_web_address(url)],
+        outside=[url for url in (paper.repository_url, paper.project_url) if clean_url(url)],
     )
-
-
-def is_web_address(url: str | None) -> bool:
-    """Whether a link from a source may be shown as one: http or https, with a host (trust.md 86)."""
-    if not url:
-        return False
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 @router.get("/search")

@@ -4,11 +4,13 @@ from datetime import datetime, timedelta
 
 from fastapi import APIRouter, Depends, Request
 from sqlalchemy.orm import Session
+from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from service.digests.schedule import local_date, next_due_at, open_zone
 from service.subscribers import changing, confirming, leaving, managing
 from service.subscribers.addresses import InvalidAddress, parse_address
+from service.subscribers.consent import Origin
 from service.subscribers.fields import Raw
 from service.subscribers.preferences import (
     InvalidPreferences,
@@ -17,18 +19,20 @@ from service.subscribers.preferences import (
     read_preferences,
 )
 from service.subscribers.signing_up import sign_up
+from service.subscribers.tables import SubscriberRow
 from service.web import forms
 from service.web.dependencies import (
     EvenTime,
     FormDep,
     Reading,
     SiteDep,
+    Writing,
     WritingDep,
     origin_of,
     refuse_other_sites,
 )
 from service.web.forms import WORDING
-from service.web.site import Site
+from service.web.site import Site, local_instant
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,6 +41,10 @@ STAMP_MESSAGES = {
     "late": "This page had been open for days. Please press Subscribe once more.",
     "forged": "Please press Subscribe once more.",
 }
+NO_FORM = (
+    "Nothing was changed: your choices did not come along with that request. Please look at the form below "
+    "and press Save once more."
+)
 
 
 @router.post("/subscribe", dependencies=[Depends(refuse_other_sites)])
@@ -174,20 +182,54 @@ def change_preferences(
             changing.resume(session, keyring, token, now, origin)
             return _preferences(site, session, token, saved="Resumed.")
         case "export" | "erase" as action:
-            managing.request_link(
-                session, keyring, now, action=action, origin=origin, subscriber_id=found[0].id
-            )
-            writing.ring_after("mail.deliver", "transactional")
-            return _preferences(site, session, token, saved="A link is on its way to your mailbox.")
-        case _:
-            typed = forms.typed_form(form)
+            return _mail_link(site, writing, token, found, action=action, origin=origin)
+    return _save(site, session, token, form, origin)
+
+
+def _mail_link(
+    site: Site,
+    writing: Writing,
+    token: str,
+    found: tuple[SubscriberRow, Preferences],
+    *,
+    action: managing.Action,
+    origin: Origin,
+) -> Response:
+    """Mail a link to one's data, or say since when and until when there is none to be had."""
+    session, now, keyring = writing.session, site.now(), site.parts.keyring
+    subscriber, present = found
+    if not managing.request_link(
+        session, keyring, now, action=action, origin=origin, subscriber_id=subscriber.id
+    ):
+        refused = _why_no_link(site, session, subscriber, present)
+        return _preferences(site, session, token, refused=refused, status=429)
+    writing.ring_after("mail.deliver", "transactional")
+    return _preferences(site, session, token, saved="A link is on its way to your mailbox.")
+
+
+def _save(site: Site, session: Session, token: str, form: FormData, origin: Origin) -> Response:
+    # Unticked boxes are not sent: a post without the form would read as one with every choice taken back.
+    if form.get("do") != "save" and not (form.get("hour") and form.get("timezone")):
+        return _preferences(site, session, token, refused=NO_FORM, status=422)
+    typed = forms.typed_form(form)
     try:
         chosen = read_preferences(typed)
     except InvalidPreferences as error:
         view = forms.FormView(values=typed, errors=error.errors)
         return _preferences(site, session, token, form=view, status=422)
-    changing.change(session, keyring, token, chosen, now=now, origin=origin)
+    changing.change(session, site.parts.keyring, token, chosen, now=site.now(), origin=origin)
     return _preferences(site, session, token, saved="Saved. The next digest follows this.")
+
+
+def _why_no_link(site: Site, session: Session, subscriber: SubscriberRow, present: Preferences) -> str:
+    """Say why no link was mailed: whoever holds a preferences link knows of the subscriber already."""
+    wait = managing.find_link_wait(session, site.parts.keyring, site.now(), address=subscriber.address)
+    if wait is None:
+        settings = site.parts.settings
+        contact = settings.contact_address or settings.sender_address
+        return f"No link can be mailed right now. Please try again in an hour, or write to {contact}."
+    last_at, free_at = (local_instant(at, present.timezone) for at in (wait.last_at, wait.free_at))
+    return f"No new link was mailed: you were sent one on {last_at}. You can ask for another from {free_at}."
 
 
 def _preferences(
@@ -197,6 +239,7 @@ def _preferences(
     *,
     form: forms.FormView | None = None,
     saved: str = "",
+    refused: str = "",
     status: int = 200,
 ) -> Response:
     keyring = site.parts.keyring
@@ -211,6 +254,7 @@ def _preferences(
         token=token,
         form=form or forms.filled_form(present),
         saved=saved,
+        refused=refused,
         schedule=describe_schedule(present),
         zone=present.timezone,
         paused_until=paused_until if paused_until and paused_until > site.now() else None,

@@ -62,6 +62,16 @@ def test_errors_name_the_field_and_store_nothing(lite: Visitor, body: dict[str, 
     assert lite.dump() == before
 
 
+@pytest.mark.parametrize("content", ["{", '{"address": ann}', ""])
+def test_broken_json_is_called_so(lite: Visitor, content: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = lite.post("/api/v1/subscriptions", content=content, headers=headers)
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["field"] == "body"
+    assert error["message"] == ("is not valid JSON" if content else "Field required")
+
+
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", None])
 def test_only_json_is_taken_for_json(lite: Visitor, content_type: str | None) -> None:
     """A form on another site can send these without asking first; JSON it can't."""

@@ -76,7 +76,24 @@ def test_html_part_is_served_in_a_sandbox(site: Visitor, store: MailboxStore, cl
     assert policy.startswith("sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'")
     assert "allow-scripts" not in policy
     assert "allow-same-origin" not in policy
-    assert '<base target="_blank">' in answer.text
+    assert answer.text.startswith('<html><head><base target="_blank"><style>')
+
+
+@pytest.mark.parametrize(
+    ("html", "served"),
+    [
+        ('<!DOCTYPE html><html><HEAD lang="en"><p>x', '<!DOCTYPE html><html><HEAD lang="en">{}<p>x'),
+        ("<!doctype html><header>x</header>", "<!doctype html>{}<header>x</header>"),
+        ("<p>x", "{}<p>x"),
+    ],
+    ids=["head", "doctype", "neither"],
+)
+def test_the_base_leaves_the_doctype_first(
+    site: Visitor, store: MailboxStore, clock: SettableClock, html: str, served: str
+) -> None:
+    """Anything before the doctype switches the browser to quirks mode: not what other mailboxes show."""
+    text = site.get(f"/mailbox/{caught(store, clock, html=html).id}/html").text
+    assert text.strip() == served.format('<base target="_blank">')
 
 
 def test_mail_without_html_is_shown_as_text(site: Visitor, store: MailboxStore, clock: SettableClock) -> None:

@@ -49,6 +49,22 @@ class Tags(HTMLParser):
         return (attributes for tag, attributes in self.found if tag in names)
 
 
+@pytest.mark.parametrize(
+    ("named", "count", "line"),
+    [
+        (2, 2, "A0, A1</p>"),
+        (6, 10, "A4, A5 and 4 more</p>"),
+        (20, 20, "A10, A11 and 8 more</p>"),
+        (3, 2, "A1, A2</p>"),
+    ],
+)
+def test_paper_page_says_how_many_authors_it_leaves_out(
+    lite: Visitor, named: int, count: int, line: str
+) -> None:
+    add_paper(lite.parts.database, authors=[f"A{number}" for number in range(named)], author_count=count)
+    assert line in lite.get("/papers/2602.00001").text
+
+
 def test_front_page_shows_the_newest_day_best_voted_first(visitor: Visitor) -> None:
     database = visitor.parts.database
     add_paper(database, "2602.00001", title="Second by votes", upvotes=5)

@@ -1,6 +1,7 @@
 """Pages behind links in mails: GET changes nothing, one press acts, each token opens one door."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from service.mail.tables import DeliveryRow
 from service.subscribers import managing
 from service.subscribers.links import preferences_token, unsubscribe_token
 from service.subscribers.tables import ConsentEventRow, SubscriberRow, TokenRow
+from service.web.site import long_day
 from tests.web.conftest import ADDRESS, Visitor, make_visitor
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
@@ -209,6 +211,49 @@ def test_wrong_preferences_change_nothing_and_keep_what_was_typed(lite: Visitor)
     assert 'id="papers-error"' in answer.text
     assert 'value="kept words"' in answer.text
     assert lite.dump() == before
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"content": b""},
+        {"data": {"do": "other"}},
+        {"data": {"topics": "speech", "hour": "8"}},
+    ],
+    ids=["empty", "unknown", "half"],
+)
+def test_a_post_without_the_form_takes_no_choice_away(visitor: Visitor, body: dict[str, object]) -> None:
+    """Unticked boxes are not sent, so an empty post would otherwise read as "nothing, please"."""
+    row = visitor.join(topics=["llm-agents"], mutes="quantum", timezone="Asia/Kolkata", hour="21")
+    path = f"/preferences/{preferences_token(visitor.parts.keyring, row)}"
+    before = visitor.dump()
+    answer = visitor.post(path, **body)  # type: ignore[arg-type]
+    assert answer.status_code == 422
+    assert "Nothing was changed" in answer.text
+    assert "Saved" not in answer.text
+    assert 'value="llm-agents" checked' in answer.text
+    assert visitor.dump() == before
+
+
+def test_preferences_say_truly_whether_a_link_was_mailed(visitor: Visitor, clock: SettableClock) -> None:
+    row = visitor.join(timezone="Asia/Kolkata")
+    path = f"/preferences/{preferences_token(visitor.parts.keyring, row)}"
+    visitor.post("/manage", data={"address": ADDRESS, "action": "erase"})  # by anybody
+    first = visitor.post(path, data={"do": "erase"})
+    assert (first.status_code, "A link is on its way" in first.text) == (200, True)
+    clock.advance(timedelta(minutes=2))
+    rings = list(visitor.rings)
+    second = visitor.post(path, data={"do": "export"})
+    assert second.status_code == 429
+    assert "on its way" not in second.text
+    local = clock().astimezone(ZoneInfo("Asia/Kolkata"))
+    assert f"{local - timedelta(minutes=2):%H:%M} (Asia/Kolkata)" in second.text
+    again = local + timedelta(minutes=8)
+    assert f"from {long_day(again.date())}, {again:%H:%M} (Asia/Kolkata)" in second.text
+    assert ADDRESS not in second.text
+    assert visitor.rings == rings
+    clock.advance(timedelta(minutes=8))
+    assert "A link is on its way" in visitor.post(path, data={"do": "export"}).text
 
 
 def test_pausing_and_resuming(lite: Visitor) -> None:

@@ -16,6 +16,7 @@ from service.mail import outbox
 from service.mail.letters import ManageLetter
 from service.mail.tables import DeliveryRow
 from service.subscribers import leaving, managing, personal_data
+from service.subscribers.limits import Wait
 from service.subscribers.tables import ConsentEventRow, InterestRow, SubscriberRow, TokenRow
 from tests.servers import _postgres_binaries
 from tests.subscriber_desk import ANN, BASE_URL, Desk
@@ -87,6 +88,41 @@ def test_an_unknown_address_gets_no_link_and_requests_are_limited(desk: Desk) ->
         desk.request_link("export", "Ann@EXAMPLE.org")
 
     assert len(desk.deliveries("manage")) == 1
+
+
+def test_neither_sign_up_nor_strangers_keep_a_link_from_its_owner(desk: Desk) -> None:
+    desk.subscribe()
+    for _ in range(20):
+        desk.sign_up()
+    assert len(desk.deliveries("already_subscribed")) == 1
+    assert desk.request_link("erase")
+    assert not desk.request_link("erase")
+    assert desk.request_own_link("erase")
+    assert not desk.request_own_link("export")
+    assert len(desk.deliveries("manage")) == 2
+
+
+def test_five_links_a_day_and_the_wait_is_told(desk: Desk) -> None:
+    desk.subscribe()
+    started = desk.clock()
+
+    def wait() -> Wait | None:
+        with desk.database.reading() as session:
+            return managing.find_link_wait(session, desk.keyring, desk.clock(), address=ANN)
+
+    assert wait() is None
+    for _ in range(5):
+        assert desk.request_own_link("export")
+        assert wait() is not None
+        desk.clock.advance(timedelta(minutes=5))
+        assert not desk.request_own_link("export")
+        desk.clock.advance(timedelta(minutes=5))
+    last_at = started + timedelta(minutes=40)
+    assert wait() == Wait(last_at=last_at, free_at=started + timedelta(days=1))
+    assert not desk.request_own_link("export")
+    desk.clock.now = started + timedelta(days=1)
+    assert wait() is None
+    assert desk.request_own_link("export")
 
 
 def test_the_export_holds_everything_as_json_and_comes_once(desk: Desk) -> None:

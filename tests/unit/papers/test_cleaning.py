@@ -67,7 +67,12 @@ def test_lines_come_once_and_not_too_many() -> None:
     assert clean_lines("abc", 20, 3) == ()
 
 
-@pytest.mark.parametrize("url", ["https://example.org/a?b=c#d", "http://example.org:8080/"])
+@pytest.mark.parametrize("url", [
+        "https://example.org/a?b=c#d", "http://example.org:8080/", "https://Ann-Lark.GitHub.io/lark_net",
+        "https://my_lab.example.co.uk./x", "https://xn--bcher-kva.xn--p1ai/", "https://1.2.3.4.example.org/",
+        "https://localhost.example.org/",
+    ],
+)  # fmt: skip
 def test_a_web_address_is_kept(url: str) -> None:
     assert url == clean_url(f" {url} ")
 
@@ -83,6 +88,19 @@ def test_a_web_address_is_kept(url: str) -> None:
 )  # fmt: skip
 def test_anything_else_is_no_address(url: object) -> None:
     assert clean_url(url) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254", "127.0.0.1:8000", "8.8.8.8", "8.8.8.8.", "[::1]", "[fe80::1%25eth0]", "2130706433",
+        "0x7f.1", "0x7f000001", "127.0.0.%31", "0177.0.0.1", "a.b.7", "localhost", "LOCALHOST:8080", "router",
+        "app.localhost", "printer.local", "metadata.google.internal", "nas.home.arpa", "wiki.corp.", "a..org",
+        ".org", "example.org%2f", "local%68ost", "a.%6cocal",
+    ],
+)  # fmt: skip
+def test_what_means_something_only_inside_a_network_is_no_address(host: str) -> None:
+    assert clean_url(f"http://{host}/") is None
 
 
 @pytest.mark.parametrize(
