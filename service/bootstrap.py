@@ -12,6 +12,7 @@ from service.bell import Bell, SilentBell
 from service.clock import Clock, system_clock
 from service.config import Settings, SmtpEndpoint
 from service.database import Database
+from service.folders import make_folder
 from service.keys import Keyring
 from service.migrations import prepare
 
@@ -116,7 +117,7 @@ def open_keyring(settings: Settings) -> Keyring:
 
 
 def _own_secret(settings: Settings) -> str:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.data_dir)
     path = settings.data_dir / "secret_key"
     if not path.exists():
         # Several processes may come here at once: each writes a file of its own, the first link wins.

@@ -1,5 +1,6 @@
 """The ``paperlark`` command: joins the commands of each part."""
 
+import errno
 import importlib.util
 import sys
 
@@ -16,6 +17,15 @@ app = typer.Typer(
 
 # Each module has a function register(app) that adds its commands; they import what they need when they run.
 COMMAND_MODULES = ("runtime", "papers", "ranking", "subscribers", "digests", "mail")
+
+
+# Classes of SQLSTATE that tell of the server, not of our statements: connection, authorization, no such
+# database, resources, shutdown (PostgreSQL, appendix A).
+CONNECTION_STATES = ("08", "28", "3D", "53", "57P")
+FILE_TROUBLES = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOSPC,
+    errno.EDQUOT,
+}  # fmt: skip
 
 
 def main() -> None:
@@ -41,7 +51,49 @@ def explain(error: Exception) -> str | None:
             return _explain_settings(error)
         case "SchemaOutOfDate":
             return str(error)
-    return None
+        case "OperationalError" | "DatabaseError" if type(error).__module__ == "sqlalchemy.exc":
+            return _explain_database(error.orig)  # type: ignore[attr-defined]
+    return _explain_file(error) if isinstance(error, OSError) else None
+
+
+def _explain_database(error: Exception) -> str | None:
+    """Explain what the operator can mend: a server or a file that can't be used, not a wrong statement."""
+    # libpq wraps its reason: 'connection to server at "db", port 5432 failed: FATAL:  no such user'.
+    reason = " ".join(
+        (str(error).rpartition(" failed: ")[2].splitlines() or [type(error).__name__])[0].split()
+    )
+    if hasattr(error, "sqlite_errorname"):
+        if error.sqlite_errorname == "SQLITE_ERROR":
+            return None
+        return (
+            f"the SQLite database can't be used: {reason}. Look at the file that PAPERLARK_DATABASE_URL"
+            " names, else at paperlark.sqlite3 in the data folder; put a copy in its place if it is damaged"
+        )
+    if not (getattr(error, "sqlstate", None) or CONNECTION_STATES[0]).startswith(CONNECTION_STATES):
+        return None
+    return (
+        f"the database at {_database_place()} can't be used: {reason}."
+        " Check PAPERLARK_DATABASE_URL, and that the server runs"
+    )
+
+
+def _database_place() -> str:
+    from sqlalchemy.engine import make_url
+
+    from service.config import Settings
+
+    url = make_url(Settings().sqlalchemy_url)
+    return f"{url.host or url.query.get('host') or 'localhost'}:{url.port or 5432}"
+
+
+def _explain_file(error: OSError) -> str | None:
+    if error.filename is None or error.errno not in FILE_TROUBLES:
+        return None
+    reason = "it is a file, not a folder" if error.errno == errno.EEXIST else str(error.strerror).lower()
+    return (
+        f"{error.filename} can't be used: {reason}. Paperlark keeps its files in the folder"
+        " PAPERLARK_DATA_DIR, which it must be able to make and to write"
+    )
 
 
 def _explain_settings(error: Exception) -> str:

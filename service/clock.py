@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+EARLIEST_YEAR, LATEST_YEAR = 1991, 2100  # arXiv began in 1991; beyond either end sums of days run over
+
 Clock = Callable[[], datetime]
 """Returns the present instant as an aware datetime in UTC."""
 
@@ -19,12 +21,14 @@ def parse_instant(text: str) -> datetime:
     A value without an offset is taken as UTC, a bare date as its midnight in UTC.
 
     Raises:
-        ValueError: the text is no ISO 8601 date or instant; the message names it.
+        ValueError: the text is no ISO 8601 date or instant of 1991 to 2100; the message names it.
     """
     try:
         value = datetime.fromisoformat(text.strip())
     except ValueError as error:
         raise ValueError(f"{text!r} is not an instant; write it like 2026-02-13T08:00:00Z") from error
+    if not EARLIEST_YEAR <= value.year <= LATEST_YEAR:
+        raise ValueError(f"{text!r} is not an instant from {EARLIEST_YEAR} to {LATEST_YEAR}")
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 SourceName = Literal["huggingface", "arxiv", "archive", "demo"]
 
 MINIMUM_SECRET_LENGTH = 32
+DATABASE_SCHEMES = frozenset({"postgresql", "postgres", "postgresql+psycopg", "sqlite"})
 WEAK_SECRETS = frozenset({"changethis", "changeme", "secret", "development", "paperlark", "password"})
 FREEMAIL_DOMAINS = frozenset(
     {
@@ -37,6 +38,19 @@ def _split_names(value: object) -> object:
 NameList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
 
 
+def _split_url(url: str) -> tuple[SplitResult | None, int | None]:
+    """Split a URL that may bear a password; (None, None) if it is none.
+
+    The standard library's own complaints quote parts of the URL, and so of the password.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None, None
+    return parts, port
+
+
 class SmtpEndpoint:
     """One relay, read from ``smtp://user:pass@host:port?starttls=required|never`` or ``smtps://…``."""
 
@@ -49,23 +63,21 @@ class SmtpEndpoint:
             ValueError: another scheme, no host, an unknown ``starttls``, or a password that would
                 travel in clear to another machine.
         """
-        parts: SplitResult = urlsplit(url)
-        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-            raise ValueError("PAPERLARK_SMTP_URL must look like smtp://user:pass@host:port?starttls=required")
+        parts, given_port = _split_url(url)
+        if parts is None or parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+            raise ValueError("must look like smtp://user:pass@host:port?starttls=required")
         self.implicit_tls = parts.scheme == "smtps"
         self.host: str = parts.hostname
-        self.port: int = parts.port or (465 if self.implicit_tls else 587)
+        self.port: int = given_port or (465 if self.implicit_tls else 587)
         self.username = unquote(parts.username) if parts.username else None
         self.password = unquote(parts.password) if parts.password else None
         wish = parse_qs(parts.query).get("starttls", ["never" if self.implicit_tls else "required"])[-1]
         if wish not in {"required", "never"}:
-            raise ValueError(f"PAPERLARK_SMTP_URL: starttls is 'required' or 'never', not {wish!r}")
+            raise ValueError(f"starttls is 'required' or 'never', not {wish!r}")
         self.starttls = wish == "required"
         local = self.host in {"localhost", "127.0.0.1", "::1"}
         if self.password and not (self.starttls or self.implicit_tls or local):
-            raise ValueError(
-                "PAPERLARK_SMTP_URL: a password would be sent in clear; use smtps:// or starttls=required"
-            )
+            raise ValueError("a password would be sent in clear; use smtps:// or starttls=required")
 
 
 class Settings(BaseSettings):
@@ -183,6 +195,34 @@ class Settings(BaseSettings):
                 f"{domain} is a mail provider's own domain; its DMARC policy forbids others to use it"
             )
         return f"{local}@{domain.lower()}"
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        # Only here: whoever names a database loads SQLAlchemy anyway, the others are spared it.
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import ArgumentError
+
+        try:
+            known = make_url(value).drivername in DATABASE_SCHEMES
+        except (ArgumentError, ValueError):
+            known = False
+        if not known:
+            raise ValueError("must look like postgresql://user:password@host:5432/name")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        # Celery's transport knows no unix://, and takes a word without a scheme for a RabbitMQ host.
+        parts, _ = _split_url(value)
+        if parts is None or not value.startswith(("redis://", "rediss://")):
+            raise ValueError("must look like redis://:password@host:6379/0 (rediss:// for TLS)")
+        return value
 
     @field_validator("smtp_url")
     @classmethod

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -19,6 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import DeclarativeBase, Session
+
+from service.folders import make_file
 
 # Names without which a constraint can't be dropped by a migration (Alembic's naming page).
 NAMING_CONVENTION = {
@@ -109,6 +112,7 @@ def make_engine(url: str) -> Engine:
         connect_args={"timeout": SQLITE_BUSY_MILLISECONDS / 1000, "check_same_thread": False},
         json_serializer=_write_json,
     )
+    event.listen(engine, "do_connect", _make_sqlite_file)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin)
     return engine
@@ -119,6 +123,12 @@ def _write_json(value: Any) -> str:
     if value in ([], {}):
         return "[]" if isinstance(value, list) else "{}"
     return json.dumps(value)
+
+
+def _make_sqlite_file(_dialect: Dialect, _record: object, cargs: Any, _cparams: Any) -> None:
+    # Its -wal and -shm take their permissions from it.
+    if not cargs[0].startswith((":memory:", "file:")):
+        make_file(Path(cargs[0]))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -45,7 +45,10 @@ class Keyring:
         if not secrets:
             raise ValueError("a keyring needs at least one secret key")
         self._secrets = [secret.encode() for secret in secrets]
-        self._by_number = {self._number(secret): secret for secret in reversed(self._secrets)}
+        # One byte can name two keys: then the signature tells which of them it was.
+        self._by_number: dict[int, list[bytes]] = {}
+        for secret in self._secrets:
+            self._by_number.setdefault(self._number(secret), []).append(secret)
 
     def sign(self, purpose: Purpose, identifier: int, version: int = 0) -> str:
         """Make the token that names ``identifier`` (0 to 2**63-1) for ``purpose``.
@@ -67,8 +70,10 @@ class Keyring:
         if raw is None:
             return None
         body, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
-        secret = self._by_number.get(body[0])
-        if secret is None or not hmac.compare_digest(mac, self._mac(secret, purpose, body, version)):
+        if not any(
+            hmac.compare_digest(mac, self._mac(secret, purpose, body, version))
+            for secret in self._by_number.get(body[0], ())
+        ):
             return None
         identifier = int.from_bytes(body[1:], "big")
         return identifier if identifier <= MAXIMUM_IDENTIFIER else None
@@ -98,10 +103,12 @@ class Keyring:
             raw = b32decode(padded)
         except (EncodingError, ValueError):
             return None
-        body, mac = raw[: 1 + IDENTIFIER_BYTES], raw[1 + IDENTIFIER_BYTES :]
-        secret = self._by_number.get(body[0]) if len(raw) == 1 + IDENTIFIER_BYTES + BOUNCE_MAC_BYTES else None
-        if secret is None or not hmac.compare_digest(
-            mac, self._derive(secret, b"bounce", body)[:BOUNCE_MAC_BYTES]
+        if len(raw) != 1 + IDENTIFIER_BYTES + BOUNCE_MAC_BYTES:
+            return None
+        body, mac = raw[:-BOUNCE_MAC_BYTES], raw[-BOUNCE_MAC_BYTES:]
+        if not any(
+            hmac.compare_digest(mac, self._derive(secret, b"bounce", body)[:BOUNCE_MAC_BYTES])
+            for secret in self._by_number.get(body[0], ())
         ):
             return None
         return int.from_bytes(body[1:], "big")

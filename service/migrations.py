@@ -9,6 +9,7 @@ from alembic.script import ScriptDirectory
 
 from service.config import Settings
 from service.database import make_engine
+from service.folders import make_folder
 
 BUNDLED = Path(__file__).parent / "_bundled"
 CHECKOUT = Path(__file__).parent.parent
@@ -56,7 +57,7 @@ def prepare(settings: Settings) -> None:
         SchemaOutOfDate: Postgres has other tables than this version needs.
     """
     if settings.database_url is None:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(settings.data_dir)
     if is_current(settings.sqlalchemy_url):
         return
     if settings.database_url is not None:

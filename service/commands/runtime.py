@@ -165,12 +165,13 @@ def migrate() -> None:
       PAPERLARK_DATABASE_URL=postgresql://… paperlark migrate
     """
     from service.config import Settings
+    from service.folders import make_folder
     from service.migrations import is_current
     from service.migrations import migrate as upgrade
 
     settings = Settings()
     if settings.database_url is None:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(settings.data_dir)
     if is_current(settings.sqlalchemy_url):
         say("The database is up to date.")
         return

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from service.database import Database
 from service.digests.storing import insert_planner
 from service.digests.tables import HoldRow, PlannerRow
+from service.folders import make_folder
 from service.mail.delivery import CANCELLABLE, Status
 from service.mail.tables import DeliveryRow
 
@@ -155,7 +156,7 @@ def write_mark(data_dir: Path, mark: Mark) -> None:
     present = read_mark(data_dir)
     if present and present.database_id == mark.database_id and present.generation >= mark.generation:
         return
-    data_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(data_dir)
     descriptor, name = tempfile.mkstemp(prefix=f".{MARK_FILE}-", dir=data_dir)
     with os.fdopen(descriptor, "w") as file:
         json.dump({"database_id": mark.database_id, "generation": mark.generation}, file)

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import structlog
 
+from service.folders import make_folder
+
 START_SECONDS = 10.0
 STOP_SECONDS = 1.0
 ATTEMPTS = 5  # a port found free may be taken a moment later
@@ -78,7 +80,7 @@ class Broker:
         Raises:
             BrokerFailed: it did not start.
         """
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self._folder)
         self._stop_leftover()
         for attempt in range(1, ATTEMPTS + 1):
             self._port = _free_port()

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from service.folders import make_folder
+
 try:
     import fcntl
 except ImportError:  # Windows: no lock, and no Valkey either
@@ -21,8 +23,9 @@ def only_one(folder: Path) -> Iterator[None]:
 
     Raises:
         AlreadyRunning: another process holds it.
+        OSError: the folder can't be made or written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with (folder / "serve.lock").open("a+") as file:
         if fcntl is not None:
             try:

@@ -15,6 +15,8 @@ from email.message import Message
 from email.policy import default
 from pathlib import Path
 
+from service.folders import make_folder
+
 CAPACITY = 5_000
 DROP_EVERY = 100  # the folder is counted once for so many mails, so it may hold so many more
 _ID = re.compile(r"\d{8}T\d{12}-[0-9a-f]{8}")
@@ -78,7 +80,7 @@ class MailboxStore:
 
     def add(self, content: bytes, *, sender: str, recipients: Sequence[str], now: datetime) -> Summary:
         """Keep a mail; it is on disk when this returns."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self.folder)
         message = message_from_bytes(content.partition(b"\r\n\r\n")[0], policy=default)
         summary = Summary(
             id=f"{now:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}",

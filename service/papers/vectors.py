@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from service.folders import make_folder
 from service.ranking.tokens import TOKENS_VERSION, TokenStore
 
 FILE_NAME = "tokens.npz"
@@ -44,7 +45,7 @@ def save_vectors(store: TokenStore, folder: Path) -> None:
     runs = store.runs
     if len(runs) > MOST_PAPERS:
         runs = {key: run for key, run in runs.items() if key in store.used}
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     descriptor, name = tempfile.mkstemp(dir=folder, prefix=FILE_NAME, suffix=".new")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 import structlog
 
+from service.folders import make_file, make_folder
 from service.papers.embedding.embedder import Embedder, Vectors
 from service.papers.embedding.store import KEPT_AS, text_hash
 
@@ -91,7 +92,8 @@ class PhraseVectors:
     def _use_file(self, work: Callable[[sqlite3.Connection], Result]) -> Result | None:
         """Open the file for one use; what goes wrong with it is logged, and None returned."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._path.parent)
+            make_file(self._path)
             with closing(sqlite3.connect(self._path, timeout=WAIT_SECONDS)) as file:
                 file.execute(
                     "CREATE TABLE IF NOT EXISTS vectors"
