@@ -53,11 +53,11 @@ Times = tuple[float, float]  # seconds of the clock and of the processor, a mess
 
 def main() -> None:
     """Measure and print."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     letters = make_letters(count, random.Random(20260213))
     print(f"{count:,} messages; medians of {ROUNDS} turns; us of CPU a message")
     print("\nletter to bytes")
-    making = by_turns(
+    by_turns(
         {
             "EmailMessage, quoted-printable": lambda: make_all(email_message, letters[:: PLAIN_SHARE * 2]),
             "plain way": lambda: make_all(press(Press), letters[:: PLAIN_SHARE * 2]),
@@ -69,7 +69,6 @@ def main() -> None:
         },
         baseline="plain way",
     )
-    del making
     parcels = [press(AssemblyPress)(letter) for letter in letters]
     size = statistics.mean(len(parcel.data) for parcel in parcels)
     with relay() as (name, port):
