@@ -174,7 +174,7 @@ def run(work: tuple[Awaitable[object], int]) -> Times:
     async def begin() -> object:
         return await work[0]
 
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
         return timed(lambda: runner.run(begin()), work[1])
 
 

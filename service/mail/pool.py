@@ -179,6 +179,9 @@ class Pool:
         except (SMTPException, OSError, ValueError) as error:
             client.close()
             _explain(endpoint, error)
+        except BaseException:
+            client.close()  # given up while it was being opened: it must not outlive the loop
+            raise
 
 
 def _explain(endpoint: SmtpEndpoint, error: Exception) -> NoReturn:

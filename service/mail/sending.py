@@ -80,7 +80,7 @@ def deliver_waiting(
 
     ``worker`` names this worker in the rows it holds; each run adds a random part of its own.
     """
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
         run = _Run(
             database=database,
             composers=composers,
@@ -102,12 +102,12 @@ def deliver_waiting(
             runner.run(courier.close())
 
 
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
+def loop_factory() -> asyncio.AbstractEventLoop:
+    """Make the event loop a run of mail lives in.
+
+    Python's own: uvloop's close() waits for every handle of the loop, and was seen to wait for ever.
+    """
+    return asyncio.SelectorEventLoop()
 
 
 @dataclass(frozen=True, slots=True)
