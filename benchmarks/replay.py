@@ -80,7 +80,7 @@ def main() -> None:
     words.add_argument("--days", default="1", help="1, 7, any number, or all")
     words.add_argument("--from", dest="start", type=date.fromisoformat, default=date(2026, 2, 12))
     words.add_argument("--people", type=int, default=200)
-    words.add_argument("--step", type=int, default=1, help="hours between two ticks")
+    words.add_argument("--step", type=int, default=1, choices=range(1, 13), help="hours between two ticks")
     words.add_argument(
         "--database", help="a migrated database's URL; without it SQLite in a folder of its own"
     )
