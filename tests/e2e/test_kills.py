@@ -92,9 +92,9 @@ class Stage:
         """Wait until the sink has taken ``count`` messages; say whether it has."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
-            if len(self.accepted()) >= count:
+            if self.log.read_bytes().count(b"\n") >= count:
                 return True
-            time.sleep(0.005)
+            time.sleep(0.02)  # the machine is for those who are watched, not for the watcher
         return False
 
 
