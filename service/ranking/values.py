@@ -29,6 +29,7 @@ class Interest:
     categories: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()  # paper ids
+    against: tuple[str, ...] = ()  # phrases that count against a paper, but don't mute it
     mutes: tuple[str, ...] = ()
     weight: float = 1.0
 
