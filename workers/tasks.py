@@ -92,10 +92,13 @@ def deliver_mail(opened: OpenedDesk, queue: str) -> bool:
 
 
 def sweep_mail(opened: OpenedDesk) -> bool:
-    """Move on the deliveries whose worker died or whose time is up."""
+    """Move on the deliveries whose worker died or whose time is up, and ring for those that wait again."""
     tally = sweep_deliveries(opened.parts.database, opened.parts.clock())
     if tally.total:
         log.info("mail_swept", **_words(asdict(tally)))
+    if tally.requeued:
+        for queue in (TRANSACTIONAL, BULK):
+            opened.parts.bell.ring("mail.deliver", queue)
     return False
 
 

@@ -14,6 +14,7 @@ from service.clock import SettableClock
 from service.config import Settings
 from service.database import Database
 from service.keys import Keyring
+from service.mail.tables import DeliveryRow
 from service.papers.tables import SourceRunRow
 from workers import stopping
 from workers.app import HARD_LIMIT_SECONDS, SOFT_LIMIT_SECONDS, VISIBILITY_SECONDS, make_app
@@ -21,6 +22,7 @@ from workers.desk import Desk, OpenedDesk
 from workers.queues import QUEUES, TASKS
 from workers.scheduler import COLLECT_PATIENCE, Scheduler
 from workers.stopping import LONGEST_RUN_SECONDS, should_stop_after
+from workers.tasks import sweep_mail
 
 MINUTELY = [
     ("mail.sweep",),
@@ -162,6 +164,24 @@ def test_work_that_fails_gives_its_turn_back(parts: Parts, bell: RecordingBell) 
     desk.take_turn("mail.sweep", work=lambda: runs.append(1) is not None)
     assert runs == [1]
     assert bell.rings == []
+
+
+def test_what_a_dead_worker_had_claimed_is_rung_for_as_soon_as_it_is_swept(
+    parts: Parts, bell: RecordingBell, clock: SettableClock
+) -> None:
+    desk, now = OpenedDesk(parts), clock()
+    sweep_mail(desk)
+    assert bell.rings == []
+    with parts.database.transaction() as session:
+        session.add(
+            DeliveryRow(
+                nonce=1, kind="digest", queue="bulk", status="claimed", claimed_by="dead", parameters={},
+                lease_until=now - timedelta(seconds=1), created_at=now, next_at=now,
+                expires_at=now + timedelta(hours=9),
+            )
+        )  # fmt: skip
+    sweep_mail(desk)
+    assert bell.rings == [("mail.deliver", "transactional"), ("mail.deliver", "bulk")]
 
 
 @pytest.mark.usefixtures("stop_word")
