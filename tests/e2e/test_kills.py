@@ -172,6 +172,7 @@ def _offset() -> timedelta:
     return timedelta(hours=ahead)
 
 
+@pytest.mark.trust(102, 104)
 @pytest.mark.timeout(600)
 def test_killing_the_whole_process_tree(make_stage: Callable[..., Stage]) -> None:
     """One process tree, SQLite, our own broker: only the head is killed, the kernel takes the rest."""
@@ -192,6 +193,7 @@ def test_killing_the_whole_process_tree(make_stage: Callable[..., Stage]) -> Non
     judge(stage, kills)
 
 
+@pytest.mark.trust(102, 104)
 @pytest.mark.timeout(600)
 def test_killing_the_worker(make_stage: Callable[..., Stage], postgres_url: str, redis_url: str) -> None:
     """Processes of their own, Postgres, Valkey: the worker with all its children is killed."""

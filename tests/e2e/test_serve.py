@@ -100,6 +100,7 @@ def run_to_its_end(environment: dict[str, str], *words: str) -> subprocess.Compl
     )
 
 
+@pytest.mark.trust(105)
 def test_parts_that_die_are_started_again_and_a_forgetful_broker_loses_nothing(system: System) -> None:
     serve = start_serve(system)
     tree = wait_for_parts(serve)

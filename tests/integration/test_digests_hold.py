@@ -85,6 +85,7 @@ def test_plain_downtime_holds_nothing(post: Post, database: Database, settings: 
     assert post.tick(FRIDAY + 11 * HOUR).planned.planned == 2
 
 
+@pytest.mark.trust(98)
 @pytest.mark.parametrize("is_planned", [False, True], ids=["before planning", "between planning and sending"])
 def test_after_a_restore_nothing_goes_out_before_the_release_and_nothing_twice_after_it(
     post: Post, database: Database, settings: Settings, is_planned: bool
@@ -167,6 +168,7 @@ def test_a_dump_from_before_the_first_planning_is_known_for_old(
     assert len(post.relay.parcels) == 3
 
 
+@pytest.mark.trust(5)
 def test_a_digest_made_again_for_the_same_date_bears_the_same_message_id(
     database: Database, settings: Settings, post: Post
 ) -> None:

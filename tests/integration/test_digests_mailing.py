@@ -88,6 +88,7 @@ def test_the_mail_says_what_was_frozen(stocked, keyring, relay, tick, links) -> 
     }  # fmt: skip
 
 
+@pytest.mark.trust(114)
 def test_a_retry_says_the_same_although_the_votes_went_on(stocked, keyring, relay, tick) -> None:
     world.add_people(stocked, [world.a_person(1, keyring)])
     bodies: list[str] = []
@@ -108,6 +109,7 @@ def test_a_retry_says_the_same_although_the_votes_went_on(stocked, keyring, rela
     assert "9,999" not in bodies[1]
 
 
+@pytest.mark.trust(24, 66)
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
@@ -133,6 +135,7 @@ def test_consent_is_asked_once_more_before_sending(
     assert {subscriber_id for subscriber_id, _ in world.seen(stocked)} == {2}  # its papers are free again
 
 
+@pytest.mark.trust(66)
 def test_suppressed_and_erased_people_get_nothing(stocked, settings, keyring, relay, tick) -> None:
     people = [world.a_person(n, keyring) for n in (1, 2)]
     world.add_people(stocked, people)

@@ -63,6 +63,7 @@ def test_the_next_day_brings_other_papers(stocked: Database, settings: Settings,
     assert len(papers) == len(set(papers)) == 15
 
 
+@pytest.mark.trust(37, 67)
 def test_nobody_is_due_who_is_paused_gone_pending_or_has_another_weekday(
     stocked: Database, settings: Settings, keyring: Keyring
 ) -> None:
@@ -81,6 +82,7 @@ def test_nobody_is_due_who_is_paused_gone_pending_or_has_another_weekday(
     assert world.outcomes(stocked) == [(5, FRIDAY.date(), "mailed")]
 
 
+@pytest.mark.trust(99)
 def test_no_papers_is_recorded_once_and_never_mailed(
     database: Database, settings: Settings, keyring: Keyring
 ) -> None:
@@ -95,6 +97,7 @@ def test_no_papers_is_recorded_once_and_never_mailed(
     assert world.deliveries(database) == []
 
 
+@pytest.mark.trust(99)
 def test_an_outage_is_waited_out_until_the_cutoff(
     stocked: Database, settings: Settings, keyring: Keyring
 ) -> None:
@@ -120,6 +123,7 @@ def test_an_outage_is_waited_out_until_the_cutoff(
     assert world.outcomes(stocked)[1:] == [(2, saturday.date(), "source_outage")]
 
 
+@pytest.mark.trust(97)
 def test_after_downtime_one_digest_comes_and_the_rest_is_recorded_as_missed(
     database: Database, settings: Settings, keyring: Keyring
 ) -> None:
@@ -167,6 +171,7 @@ def test_nothing_is_missed_before_confirmation_or_longer_than_a_week_ago(
     assert {reason for _, _, reason in found} == {"missed"}
 
 
+@pytest.mark.trust(96)
 def test_a_clock_that_jumps_gives_nobody_two(stocked: Database, settings: Settings, keyring: Keyring) -> None:
     world.add_people(stocked, [world.a_person(1, keyring)])
     world.note_run(stocked, FRIDAY + 31 * HOUR)
@@ -177,6 +182,7 @@ def test_a_clock_that_jumps_gives_nobody_two(stocked: Database, settings: Settin
     assert sorted(mailed) == [date(2026, 2, 13), date(2026, 2, 14)]
 
 
+@pytest.mark.trust(95)
 def test_moving_west_after_the_morning_digest_brings_no_second_one(
     stocked: Database, settings: Settings, keyring: Keyring
 ) -> None:
@@ -204,6 +210,7 @@ def test_moving_west_after_the_morning_digest_brings_no_second_one(
     assert too_soon == [date(2026, 2, 19)]
 
 
+@pytest.mark.trust(95)
 def test_an_earlier_hour_waits_until_the_gap_is_over(
     stocked: Database, settings: Settings, keyring: Keyring
 ) -> None:
@@ -216,6 +223,7 @@ def test_an_earlier_hour_waits_until_the_gap_is_over(
     assert planned == [0, 0, 0, 0, 0, 0, 1, 0, 0]  # at 14:00, eighteen hours after
 
 
+@pytest.mark.trust(101)
 def test_changing_the_hour_around_the_send_time_gives_one_outcome(
     stocked: Database, settings: Settings, keyring: Keyring
 ) -> None:
@@ -302,6 +310,7 @@ def test_a_first_digest_comes_even_when_the_newest_papers_are_old(
     assert [len(row.selection) for row in world.digests(stocked)] == [5, 5]
 
 
+@pytest.mark.trust(100)
 def test_a_weekly_digest_reaches_back_to_the_last_one(
     database: Database, settings: Settings, keyring: Keyring
 ) -> None:
@@ -332,6 +341,7 @@ def test_muted_words_are_not_chosen(stocked: Database, settings: Settings, keyri
     assert numbers == set(range(2, len(world.WORDS)))
 
 
+@pytest.mark.trust(113)
 def test_planning_stops_between_chunks_and_goes_on_from_the_rows(
     stocked: Database, settings: Settings, keyring: Keyring
 ) -> None:

@@ -39,6 +39,7 @@ def ticks(start: datetime, end: datetime, step: timedelta) -> Iterator[datetime]
         now += step
 
 
+@pytest.mark.trust(94, 95)
 @pytest.mark.parametrize(
     "change_day",
     [

@@ -6,6 +6,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from service.config import Settings
 from service.database import Database
 from service.keys import Keyring
@@ -48,6 +50,7 @@ def plan_at_once(url: str, folder: Path, now: datetime, processes: int) -> list[
     return [int(output.splitlines()[-1]) for output in outputs]
 
 
+@pytest.mark.trust(103, 111)
 def test_planners_in_several_processes_give_each_person_one_digest(
     database: Database, database_url: str, settings: Settings, keyring: Keyring
 ) -> None:

@@ -42,6 +42,7 @@ def test_a_ring_is_a_name_and_ids_on_its_queue(redis_url: str, broker: redis.Red
     assert deliver["headers"]["eta"] is None
 
 
+@pytest.mark.trust(105)
 def test_ringing_goes_on_after_the_broker_forgot_everything(redis_url: str, broker: redis.Redis) -> None:
     bell = CeleryBell(redis_url)
     bell.ring("mail.sweep")

@@ -27,6 +27,7 @@ hours = st.integers(0, 23)
 instants = st.integers(1_293_926_400, 1_830_000_000).map(lambda second: datetime.fromtimestamp(second, UTC))
 
 
+@pytest.mark.trust(93, 94)
 @pytest.mark.parametrize(
     ("zone", "day", "hour", "local"),
     [
@@ -46,6 +47,7 @@ def test_an_hour_of_a_date_is_one_instant(zone: str, day: date, hour: int, local
     assert due_at(ZoneInfo(zone), day, hour) == datetime.fromisoformat(local)
 
 
+@pytest.mark.trust(94)
 @pytest.mark.parametrize("hour", [0, 8, 23])
 def test_a_date_that_never_was_has_no_issue(hour: int) -> None:
     apia = ZoneInfo("Pacific/Apia")
@@ -59,6 +61,7 @@ def test_a_date_that_never_was_has_no_issue(hour: int) -> None:
     )  # its Friday was skipped
 
 
+@pytest.mark.trust(94)
 @given(zones, days, hours)
 @example(ZoneInfo("America/St_Johns"), date(2011, 3, 13), 0)  # a gap from one minute past midnight
 @example(ZoneInfo("Africa/Casablanca"), date(2026, 2, 15), 3)
@@ -92,6 +95,7 @@ def test_the_cutoff_leaves_an_hour_at_least_and_ends_with_the_date(
         assert cutoff <= max(due_at(zone, day, 20), due + timedelta(hours=1))
 
 
+@pytest.mark.trust(94)
 @given(zones, instants, st.lists(st.integers(1, 400), min_size=1, max_size=6))
 def test_every_slot_is_due_and_then_passed_exactly_once(
     zone: ZoneInfo, start: datetime, steps: list[int]

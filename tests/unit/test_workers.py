@@ -210,6 +210,7 @@ def test_every_task_is_registered_under_its_name(settings: Settings) -> None:
     app.close()
 
 
+@pytest.mark.trust(106, 107)
 def test_tasks_survive_their_workers_and_nothing_waits_in_the_broker(settings: Settings) -> None:
     app = make_app(settings, "redis://127.0.0.1/0")
     conf = app.conf

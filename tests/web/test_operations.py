@@ -92,6 +92,7 @@ def test_figures_are_not_for_everybody(
     assert here.get("/metrics", headers={"Host": "rebound.example"}).status_code == 404
 
 
+@pytest.mark.trust(85)
 def test_log_names_routes_and_never_tokens_or_addresses(lite: Visitor) -> None:
     row = lite.join()
     token = unsubscribe_token(lite.parts.keyring, row)
@@ -156,6 +157,7 @@ def asked_by(peer: str, **headers: str) -> Request:
     return Request({"type": "http", "client": (peer, 1), "headers": [(b"host", b"localhost:8000"), *raw]})
 
 
+@pytest.mark.trust(81)
 @pytest.mark.parametrize(
     ("peer", "forwarded", "trusted", "expected"),
     [

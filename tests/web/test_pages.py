@@ -156,6 +156,7 @@ def test_demo_issue_is_called_one(lite: Visitor, clock: SettableClock) -> None:
     assert "the newest we have" not in text
 
 
+@pytest.mark.trust(86)
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_text_is_shown_and_does_nothing(lite: Visitor, kind: str) -> None:
     """Whatever a feed says is text: on every page, in the feed, in attributes (trust.md 86, 87)."""

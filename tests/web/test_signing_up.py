@@ -38,6 +38,7 @@ def put_in_state(visitor: Visitor, address: str, state: str, clock: SettableCloc
             suppression.suppress(session, key, reason, clock(), "test")
 
 
+@pytest.mark.trust(79)
 def test_every_address_gets_the_same_bytes(visitor: Visitor, clock: SettableClock) -> None:
     """Whoever types an address learns nothing about it (trust.md 79)."""
     for state in STATES:
@@ -52,6 +53,7 @@ def test_every_address_gets_the_same_bytes(visitor: Visitor, clock: SettableCloc
     assert answers["unknown"][0] == 303
 
 
+@pytest.mark.trust(79)
 def test_every_address_gets_the_same_json(visitor: Visitor, clock: SettableClock) -> None:
     for state in STATES:
         put_in_state(visitor, f"{state}@example.org", state, clock)
@@ -67,6 +69,7 @@ def test_every_address_gets_the_same_json(visitor: Visitor, clock: SettableClock
     assert answers.pop()[0] == 202
 
 
+@pytest.mark.trust(79)
 def test_answer_is_held_back_to_an_even_time(
     sqlite_database: Database, settings: Settings, clock: SettableClock
 ) -> None:
@@ -132,6 +135,7 @@ def test_errors_stand_beside_fields_and_typed_values_stay(lite: Visitor) -> None
     assert lite.rings == []
 
 
+@pytest.mark.trust(37)
 def test_nothing_is_ticked_beforehand_but_the_days(lite: Visitor) -> None:
     ticked = re.findall(r'name="(\w+)" value="(\w[\w-]*)" checked', lite.get("/").text)
     assert ticked == [("weekdays", d) for d in ("monday", "tuesday", "wednesday", "thursday", "friday")]
@@ -145,6 +149,7 @@ def test_hostile_values_come_back_inert(lite: Visitor) -> None:
     assert "<i>" not in answer.text
 
 
+@pytest.mark.trust(81)
 def test_field_people_never_see_makes_the_post_do_nothing(lite: Visitor) -> None:
     good = lite.subscribe("one@example.org")
     before = lite.dump()
@@ -197,6 +202,7 @@ def test_form_open_for_days_gets_a_new_stamp(lite: Visitor, clock: SettableClock
     assert lite.post("/subscribe", data={"address": ADDRESS, "stamp": fresh[1]}).status_code == 303
 
 
+@pytest.mark.trust(81)
 @pytest.mark.parametrize(
     "headers",
     [
@@ -229,6 +235,7 @@ def test_browsers_that_say_little_are_let_in(lite: Visitor, headers: dict[str, s
     assert lite.post("/subscribe", headers=headers, data=data).status_code == 303
 
 
+@pytest.mark.trust(91)
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "127.0.0.1@evil.example"])
 def test_foreign_host_is_refused(lite: Visitor, host: str) -> None:
     data = {"address": ADDRESS, "stamp": lite.stamp()}
@@ -240,6 +247,7 @@ def test_foreign_host_is_refused(lite: Visitor, host: str) -> None:
     assert lite.dump() == before
 
 
+@pytest.mark.trust(91)
 def test_links_come_from_the_base_url_alone(
     sqlite_database: Database, settings: Settings, clock: SettableClock
 ) -> None:

@@ -44,6 +44,7 @@ def tokens_of(visitor: Visitor, clock: SettableClock) -> dict[str, str]:
     }
 
 
+@pytest.mark.trust(21, 82)
 def test_looking_changes_nothing_however_often(visitor: Visitor, clock: SettableClock) -> None:
     """Scanners follow every link in a mail, several times, by GET and HEAD (trust.md 21, 82)."""
     tokens = tokens_of(visitor, clock)
@@ -57,6 +58,7 @@ def test_looking_changes_nothing_however_often(visitor: Visitor, clock: Settable
     assert visitor.rings == rings
 
 
+@pytest.mark.trust(83)
 def test_each_token_opens_one_door_only(visitor: Visitor, clock: SettableClock) -> None:
     tokens = tokens_of(visitor, clock)
     tokens["form"] = visitor.stamp()
@@ -72,6 +74,7 @@ def test_each_token_opens_one_door_only(visitor: Visitor, clock: SettableClock) 
     assert visitor.dump() == before
 
 
+@pytest.mark.trust(18)
 def test_altered_token_opens_nothing(lite: Visitor, clock: SettableClock) -> None:
     tokens = tokens_of(lite, clock)
     before = lite.dump()
@@ -84,6 +87,7 @@ def test_altered_token_opens_nothing(lite: Visitor, clock: SettableClock) -> Non
     assert lite.dump() == before
 
 
+@pytest.mark.trust(19, 20, 22, 69)
 @pytest.mark.parametrize(
     "body",
     [
@@ -118,6 +122,7 @@ def test_one_click_needs_nothing_but_the_link(visitor: Visitor, body: dict[str, 
     assert sorted(kinds) == ["confirmed", "requested", "withdrawn"]
 
 
+@pytest.mark.trust(24)
 def test_leaving_cancels_what_waits(visitor: Visitor, clock: SettableClock) -> None:
     row = visitor.join()
     with visitor.parts.database.transaction() as session:
@@ -135,12 +140,14 @@ def test_leaving_cancels_what_waits(visitor: Visitor, clock: SettableClock) -> N
     assert statuses == {"cancelled"}
 
 
+@pytest.mark.trust(20)
 def test_a_trailing_slash_is_not_redirected(lite: Visitor) -> None:
     row = lite.join()
     token = unsubscribe_token(lite.parts.keyring, row)
     assert lite.post(f"/unsubscribe/{token}/").status_code == 404
 
 
+@pytest.mark.trust(70)
 def test_unsubscribing_works_after_erasure_and_with_a_retired_key(
     sqlite_database: Database, settings: Settings, clock: SettableClock
 ) -> None:
@@ -162,6 +169,7 @@ def test_unsubscribing_works_after_erasure_and_with_a_retired_key(
     assert make_visitor(sqlite_database, forgotten, clock).post(f"/unsubscribe/{token}").status_code == 404
 
 
+@pytest.mark.trust(84)
 def test_a_forwarded_digest_gives_no_address_away(lite: Visitor) -> None:
     row = lite.join(words="secret topic", mutes="quiet word")
     keyring = lite.parts.keyring
@@ -171,6 +179,7 @@ def test_a_forwarded_digest_gives_no_address_away(lite: Visitor) -> None:
         assert ADDRESS not in text
 
 
+@pytest.mark.trust(85)
 def test_headers_of_pages_whose_address_holds_a_token(lite: Visitor, clock: SettableClock) -> None:
     for door, token in tokens_of(lite, clock).items():
         for answer in (

@@ -72,6 +72,7 @@ def states(checks: Iterator[Check]) -> dict[str, str]:
     return {check.name: check.state for check in checks}
 
 
+@pytest.mark.trust(43)
 def test_trust_43_a_sender_in_order_passes_and_is_told_what_to_publish(
     sending: Settings, key_file: Path
 ) -> None:
@@ -81,6 +82,7 @@ def test_trust_43_a_sender_in_order_passes_and_is_told_what_to_publish(
     assert f"lark1._domainkey.news.lark.org  {signer.record}" in (checks["DKIM key"].advice or "")
 
 
+@pytest.mark.trust(43)
 @pytest.mark.parametrize(
     ("changes", "name", "state"),
     [
@@ -100,6 +102,7 @@ def test_trust_43_what_is_off_is_named(
     assert found[name].advice
 
 
+@pytest.mark.trust(32)
 def test_trust_32_a_short_rsa_key_is_named(sending: Settings, key_file: Path) -> None:
     key_file.write_bytes(pem(rsa.generate_private_key(public_exponent=65537, key_size=1024)))
     assert states(check_mail(sending))["DKIM key"] == "warn"
@@ -118,10 +121,12 @@ def the_right_names(sending: Settings) -> Names:
     )
 
 
+@pytest.mark.trust(31)
 def test_trust_31_names_in_order_pass(sending: Settings) -> None:
     assert set(states(check_names(sending, the_right_names(sending))).values()) == {"pass"}
 
 
+@pytest.mark.trust(31)
 @pytest.mark.parametrize(
     ("name", "texts", "state"),
     [
@@ -158,6 +163,7 @@ def with_relay(sending: Settings, server: ScriptedRelay, query: str = "?starttls
     return Settings(environment="test", data_dir=sending.data_dir, smtp_url=url, smtp_timeout_seconds=2)
 
 
+@pytest.mark.trust(34)
 def test_trust_34_the_relay_is_greeted_and_sent_nothing(sending: Settings, tmp_path: Path) -> None:
     server_tls, client_tls = tls_contexts(tmp_path)
     with scripted_relay(tls=server_tls) as server:

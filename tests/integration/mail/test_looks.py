@@ -57,6 +57,7 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
+@pytest.mark.trust(14)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_trust_14_every_text_stands_out_from_its_ground(browser: Browser, scheme: str) -> None:
     page = browser.new_page(color_scheme=scheme)

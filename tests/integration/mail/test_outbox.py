@@ -73,6 +73,7 @@ def test_an_unknown_queue_is_refused(sqlite_database: Database, clock: SettableC
         outbox.queue(session, kind="digest", queue="express", now=clock(), expires_at=clock())
 
 
+@pytest.mark.trust(24)
 def test_trust_24_cancelling_reaches_all_that_is_not_on_its_way(
     database: Database, clock: SettableClock
 ) -> None:
@@ -86,6 +87,7 @@ def test_trust_24_cancelling_reaches_all_that_is_not_on_its_way(
     assert after == {status: "cancelled" if status in stopped else status for status in Status}
 
 
+@pytest.mark.trust(46, 104, 108)
 def test_trust_46_104_and_108_the_sweep_moves_what_is_stuck_and_nothing_else(
     database: Database, clock: SettableClock
 ) -> None:
@@ -117,6 +119,7 @@ def test_trust_46_104_and_108_the_sweep_moves_what_is_stuck_and_nothing_else(
         assert sweep(session, now).total == 0
 
 
+@pytest.mark.trust(108)
 def test_trust_108_a_lost_claim_costs_an_attempt(database: Database, clock: SettableClock) -> None:
     with database.transaction() as session:
         lost = a_delivery(
@@ -126,6 +129,7 @@ def test_trust_108_a_lost_claim_costs_an_attempt(database: Database, clock: Sett
         assert session.get_one(DeliveryRow, lost, populate_existing=True).attempt_count == 1
 
 
+@pytest.mark.trust(66, 74)
 def test_trust_66_and_74_the_suppression_list_knows_keys_and_keeps_the_first_reason(
     database: Database, clock: SettableClock
 ) -> None:

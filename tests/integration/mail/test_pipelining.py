@@ -43,6 +43,7 @@ def full(server: ScriptedRelay) -> list[str]:
     return [message.recipient for message in server.received if message.data]
 
 
+@pytest.mark.trust(45, 47)
 @pytest.mark.parametrize(("stage", "answer", "verdict", "reached", "code", "enhanced", "taken"), OUTCOMES)
 async def test_trust_11_1_each_event_leads_to_its_verdict_when_pipelined_too(
     stage: str, answer: str, verdict: Verdict, reached: Stage, code: int | None, enhanced: str, taken: int
@@ -87,6 +88,7 @@ async def test_the_next_envelope_leaves_with_the_body_before_it() -> None:
     assert len(taken) == 3
 
 
+@pytest.mark.trust(53)
 async def test_trust_53_refusals_of_every_kind_among_many_harm_no_other() -> None:
     answers = {
         1: ("rcpt", "550 5.1.1 nobody"),
@@ -113,6 +115,7 @@ async def test_trust_53_refusals_of_every_kind_among_many_harm_no_other() -> Non
     assert accepted == {f"reader{n}@example.org": 1 for n in range(40) if n % 10 not in verdicts}
 
 
+@pytest.mark.trust(47, 48)
 @pytest.mark.parametrize("answer", [DROP, "421 4.7.0 enough"])
 @pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
 async def test_trust_47_and_48_a_connection_lost_between_messages_loses_and_doubles_nothing(
@@ -124,6 +127,7 @@ async def test_trust_47_and_48_a_connection_lost_between_messages_loses_and_doub
     assert sorted(full(server)) == sorted(f"reader{n}@example.org" for n in range(10))
 
 
+@pytest.mark.trust(45, 46)
 @pytest.mark.parametrize(
     ("answer", "verdict"),
     [(DROP, Verdict.UNKNOWN), ("421 4.3.2 closing", Verdict.DEFERRED), ("hm", Verdict.UNKNOWN)],
@@ -161,6 +165,7 @@ async def test_a_relay_that_only_says_it_can_pipeline_is_asked_step_by_step(stag
     assert relay.keeps_pipelining is (answer == "mumble")  # a broken line is no sign of it
 
 
+@pytest.mark.trust(52)
 async def test_trust_52_pipelining_works_inside_starttls(tmp_path) -> None:
     server_tls, client_tls = tls_contexts(tmp_path)
     with pipelining_relay(lambda *_: None, tls=server_tls) as server:
@@ -174,6 +179,7 @@ async def test_trust_52_pipelining_works_inside_starttls(tmp_path) -> None:
     assert {len(message.data) for message in server.accepted} == {70_016}
 
 
+@pytest.mark.trust(11)
 @pytest.mark.parametrize("address", ["a b@example.org", "a>@example.org", "a\r\nRCPT TO:<b@example.org>", ""])
 async def test_trust_11_an_address_that_cannot_be_written_never_reaches_the_wire(address: str) -> None:
     parcel = Parcel(envelope_sender="bounce@example.org", recipient=address, data=b"x\r\n", message_id="x")

@@ -131,6 +131,7 @@ def test_each_answer_is_written_down_where_it_belongs(
     assert freed == [failed.digest_id]
 
 
+@pytest.mark.trust(46)
 def test_trust_46_an_unknown_is_never_sent_again_and_a_deferral_is(
     database: Database, clock: SettableClock, keyring: Keyring
 ) -> None:
@@ -150,6 +151,7 @@ def test_trust_46_an_unknown_is_never_sent_again_and_a_deferral_is(
     assert rows(database)[1].attempt_count == 2
 
 
+@pytest.mark.trust(5)
 def test_trust_5_the_message_id_is_the_same_on_every_attempt(
     sqlite_database: Database, clock: SettableClock, keyring: Keyring
 ) -> None:
@@ -167,6 +169,7 @@ def test_trust_5_the_message_id_is_the_same_on_every_attempt(
     assert len(set(seen)) == 1
 
 
+@pytest.mark.trust(24, 66)
 def test_trust_24_and_66_consent_is_asked_inside_the_claim(
     database: Database, clock: SettableClock, keyring: Keyring
 ) -> None:
@@ -190,6 +193,7 @@ def test_trust_24_and_66_consent_is_asked_inside_the_claim(
     assert sorted(freed) == [1001, 1003]
 
 
+@pytest.mark.trust(24)
 def test_trust_24_what_is_cancelled_after_the_claim_does_not_go_out(
     database: Database, clock: SettableClock, keyring: Keyring
 ) -> None:
@@ -214,6 +218,7 @@ def test_trust_24_what_is_cancelled_after_the_claim_does_not_go_out(
     assert rows(database)[4].status == "cancelled"
 
 
+@pytest.mark.trust(104)
 def test_trust_104_a_window_is_committed_as_sending_before_it_leaves_and_never_more_than_one(
     database: Database, clock: SettableClock, keyring: Keyring
 ) -> None:
@@ -231,6 +236,7 @@ def test_trust_104_a_window_is_committed_as_sending_before_it_leaves_and_never_m
     assert [counts["sent"] for counts in seen] == [0, 0, 0, 0, 2, 2, 4, 4, 6, 6]
 
 
+@pytest.mark.trust(114)
 def test_trust_114_one_letter_that_cannot_be_made_stops_no_other(
     database: Database, clock: SettableClock, keyring: Keyring
 ) -> None:
@@ -259,6 +265,7 @@ def test_a_relay_that_is_away_churns_nothing(
     assert {(row.status, row.attempt_count) for row in rows(database)} == {("queued", 0)}
 
 
+@pytest.mark.trust(45, 47)
 def test_trust_11_1_a_relay_lost_on_the_way_gives_everything_back_without_an_attempt(
     database: Database, clock: SettableClock, keyring: Keyring
 ) -> None:
@@ -341,6 +348,7 @@ def test_an_interrupted_window_keeps_what_is_known_and_leaves_the_rest_to_the_sw
         assert sweep(session, clock()).unknown == counts["sending"]
 
 
+@pytest.mark.trust(58, 59)
 @pytest.mark.parametrize(
     ("code", "enhanced", "attempts_until_told"),
     [(550, "5.1.1", 1), (550, None, 2), (550, "5.1.2", 2), (550, "5.7.1", None), (552, "5.2.2", None)],
@@ -384,6 +392,7 @@ def test_late_evidence_closes_an_unknown(database: Database, clock: SettableCloc
     assert statuses(database) == {"sent": 1}
 
 
+@pytest.mark.trust(103)
 def test_trust_103_twenty_workers_race_for_each_row_and_one_wins(
     database: Database, clock: SettableClock, keyring: Keyring
 ) -> None:
@@ -408,6 +417,7 @@ def test_trust_103_twenty_workers_race_for_each_row_and_one_wins(
     assert len(won) == len(set(won)) == 30
 
 
+@pytest.mark.trust(102)
 def test_trust_102_many_workers_send_every_delivery_exactly_once(
     database: Database, clock: SettableClock, keyring: Keyring
 ) -> None:
@@ -428,6 +438,7 @@ def test_trust_102_many_workers_send_every_delivery_exactly_once(
     assert len(server.accepted) == len({message.recipient for message in server.accepted}) == 120
 
 
+@pytest.mark.trust(27)
 def test_trust_27_each_recipient_gets_an_envelope_sender_of_its_own(
     sqlite_database: Database, clock: SettableClock, keyring: Keyring
 ) -> None:

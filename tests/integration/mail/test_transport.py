@@ -76,6 +76,7 @@ OUTCOMES = [
 ]
 
 
+@pytest.mark.trust(45, 47)
 @pytest.mark.parametrize(("stage", "answer", "verdict", "reached", "code", "enhanced", "taken"), OUTCOMES)
 async def test_trust_11_1_each_event_leads_to_its_verdict(
     stage: str,
@@ -99,6 +100,7 @@ async def test_trust_11_1_each_event_leads_to_its_verdict(
     assert len(server.received) == taken  # never handed over a second time
 
 
+@pytest.mark.trust(44, 45)
 @pytest.mark.parametrize(
     ("stage", "verdict", "taken"),
     [
@@ -119,6 +121,7 @@ async def test_trust_44_and_45_silence_is_a_timeout_and_after_the_message_an_unk
     assert len(server.received) == taken
 
 
+@pytest.mark.trust(44)
 async def test_trust_44_the_answer_after_the_dot_has_its_own_longer_limit() -> None:
     def slow(stage: str, connection: int, message: int) -> None:
         if stage == "dot":
@@ -133,6 +136,7 @@ async def test_trust_44_the_answer_after_the_dot_has_its_own_longer_limit() -> N
     assert len(server.accepted) == 1
 
 
+@pytest.mark.trust(48)
 @pytest.mark.parametrize("answer", [DROP, "421 4.7.0 enough on this connection"])
 async def test_trust_48_a_close_at_the_connections_limit_costs_nothing(answer: str) -> None:
     def after_three(stage: str, connection: int, message: int) -> str | None:
@@ -146,6 +150,7 @@ async def test_trust_48_a_close_at_the_connections_limit_costs_nothing(answer: s
     assert [message.recipient for message in server.accepted] == [f"reader{n}@example.org" for n in range(10)]
 
 
+@pytest.mark.trust(51)
 async def test_trust_51_connections_are_used_again_and_no_more_than_allowed() -> None:
     with scripted_relay() as server:
         relay = relay_at(server)
@@ -157,6 +162,7 @@ async def test_trust_51_connections_are_used_again_and_no_more_than_allowed() ->
     assert server.seen.count("QUIT") == 2
 
 
+@pytest.mark.trust(51)
 async def test_trust_51_a_connection_is_left_after_its_share_of_messages() -> None:
     limits = Limits(connections=1, command_seconds=3, final_reply_seconds=3, messages_per_connection=4)
     with scripted_relay() as server:
@@ -168,6 +174,7 @@ async def test_trust_51_a_connection_is_left_after_its_share_of_messages() -> No
     assert len(server.accepted) == 10
 
 
+@pytest.mark.trust(53)
 async def test_trust_53_a_refused_recipient_harms_no_other_and_leaves_no_transaction_open() -> None:
     def odd_ones(stage: str, connection: int, message: int) -> str | None:
         return "550 5.1.1 nobody" if stage == "rcpt" and "reader1@" in server.seen[-1] else None
@@ -194,6 +201,7 @@ async def test_a_relay_that_allows_one_connection_still_gets_everything() -> Non
     assert len(server.accepted) == 30
 
 
+@pytest.mark.trust(45, 47)
 @pytest.mark.parametrize(
     ("stage", "answer"),
     [
@@ -225,6 +233,7 @@ async def test_nobody_listening_is_unreachable() -> None:
     assert outcome.verdict is Verdict.UNREACHABLE
 
 
+@pytest.mark.trust(33)
 async def test_trust_33_the_name_of_the_settings_is_given_in_ehlo(settings: Settings) -> None:
     with scripted_relay() as server:
         named = settings.model_copy(update={"smtp_helo_name": "out.example.org"})
@@ -240,6 +249,7 @@ def test_without_a_relay_the_settings_are_named(settings: Settings) -> None:
         open_relay(settings)
 
 
+@pytest.mark.trust(34, 52)
 @pytest.mark.parametrize("scheme", ["smtps", "smtp"])
 async def test_trust_52_mail_and_password_go_over_tls(tmp_path: Path, scheme: str) -> None:
     server_tls, client_tls = tls_contexts(tmp_path)
@@ -256,6 +266,7 @@ async def test_trust_52_mail_and_password_go_over_tls(tmp_path: Path, scheme: st
         assert commands.index("STARTTLS") < commands.index("AUTH")
 
 
+@pytest.mark.trust(52)
 async def test_trust_52_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
     server_tls, _ = tls_contexts(tmp_path)
     with scripted_relay(tls=server_tls, extensions=("AUTH PLAIN",)) as server:
@@ -266,6 +277,7 @@ async def test_trust_52_a_certificate_that_nobody_vouches_for_is_refused(tmp_pat
     assert not [line for line in server.seen if line.startswith("AUTH")]
 
 
+@pytest.mark.trust(52)
 async def test_trust_52_no_password_is_sent_where_starttls_was_cut_out() -> None:
     with scripted_relay(extensions=("AUTH PLAIN",)) as server:
         endpoint = SmtpEndpoint(f"smtp://lark:pass-word@127.0.0.1:{server.port}?starttls=required")
@@ -285,6 +297,7 @@ async def test_a_refused_password_is_named_but_not_shown(tmp_path: Path) -> None
     assert "pass-word" not in str(raised.value)
 
 
+@pytest.mark.trust(1, 2, 55)
 async def test_trust_1_2_and_55_signed_bytes_arrive_untouched() -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     signer = Signer("news.example.org", "lark1", key)
@@ -301,6 +314,7 @@ async def test_trust_1_2_and_55_signed_bytes_arrive_untouched() -> None:
     assert server.accepted[0].sender == made.envelope_sender
 
 
+@pytest.mark.trust(56)
 async def test_trust_56_what_a_relay_says_is_stored_short_and_harmless() -> None:
     with scripted_relay(at("rcpt", "550 5.1.1 \x1b[31mred\x07 " + "x" * 2000)) as server:
         relay = relay_at(server)

@@ -3,6 +3,7 @@
 import threading
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import text
 
 from service.keys import Keyring
@@ -29,6 +30,7 @@ def test_pressing_the_button_makes_the_subscription_active(desk: Desk) -> None:
     assert confirmed.token_hash == requested.token_hash
 
 
+@pytest.mark.trust(82)
 def test_looking_at_the_page_changes_nothing(desk: Desk) -> None:
     desk.sign_up()
     for _ in range(50):
@@ -109,6 +111,7 @@ def test_two_presses_at_the_same_moment_confirm_once(desk: Desk) -> None:
     assert [event.kind for event in desk.events()] == ["requested", "confirmed"]
 
 
+@pytest.mark.trust(83)
 def test_only_a_hash_of_the_token_is_at_rest(desk: Desk) -> None:
     desk.sign_up()
     token = desk.confirm_token()

@@ -103,6 +103,7 @@ def stop(desk: Desk, event: Event) -> None:
         leaving.stop(session, desk.keyring, subscriber.id, event, now=desk.clock(), source="dsn")
 
 
+@pytest.mark.trust(41)
 @pytest.mark.parametrize("go", [leave, bounce, complain, erase])
 @pytest.mark.parametrize("confirmed", [True, False])
 def test_nobody_who_has_gone_is_brought_back(desk: Desk, go: Any, confirmed: bool) -> None:

@@ -28,6 +28,7 @@ def queue_a_digest(desk: Desk) -> None:
         )
 
 
+@pytest.mark.trust(24)
 def test_leaving_stops_what_waits_and_sends_nothing(desk: Desk) -> None:
     desk.subscribe()
     queue_a_digest(desk)
@@ -42,6 +43,7 @@ def test_leaving_stops_what_waits_and_sends_nothing(desk: Desk) -> None:
     assert desk.events()[-1].kind == "withdrawn"
 
 
+@pytest.mark.trust(22)
 def test_leaving_again_changes_nothing(desk: Desk) -> None:
     desk.subscribe()
     token = link(desk)
@@ -65,6 +67,7 @@ def test_leaving_takes_back_a_sign_up_that_waits_for_its_button(desk: Desk) -> N
     assert desk.deliveries("confirm")[-1].status == "cancelled"
 
 
+@pytest.mark.trust(70)
 def test_a_link_four_hundred_days_old_works_over_a_change_of_keys(desk: Desk) -> None:
     desk.subscribe()
     token = link(desk)
@@ -84,6 +87,7 @@ def test_a_link_of_somebody_erased_is_answered_with_yes(desk: Desk) -> None:
     assert desk.leave(token)
 
 
+@pytest.mark.trust(18)
 def test_no_made_up_link_unsubscribes_anybody(desk: Desk) -> None:
     subscriber = desk.subscribe()
     token = link(desk)

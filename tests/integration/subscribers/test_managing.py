@@ -125,6 +125,7 @@ def test_five_links_a_day_and_the_wait_is_told(desk: Desk) -> None:
     assert desk.request_own_link("export")
 
 
+@pytest.mark.trust(73)
 def test_the_export_holds_everything_as_json_and_comes_once(desk: Desk) -> None:
     desk.subscribe()
     mail_a_digest(desk)
@@ -223,6 +224,7 @@ def crowd(desk: Desk, count: int) -> None:
         session.execute(insert(SubscriberRow), rows)
 
 
+@pytest.mark.trust(73)
 def test_no_byte_of_an_erased_address_is_left_in_the_sqlite_file(quick_desk: Desk) -> None:
     desk = quick_desk
     crowd(desk, 2_000)
@@ -268,6 +270,7 @@ def test_a_copy_left_between_the_rows_is_found_and_written_over(quick_desk: Desk
     assert ANN.encode() not in path.read_bytes()
 
 
+@pytest.mark.trust(73)
 def test_no_byte_of_an_erased_address_is_left_in_a_dump(
     desk: Desk, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
@@ -305,6 +308,7 @@ def dump_of(session: Session) -> str:
     )
 
 
+@pytest.mark.trust(68)
 @pytest.mark.parametrize(
     "change",
     [

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from service.subscribers import leaving, retention
 from service.subscribers.tables import SignUpMailRow, SubscriberRow, TokenRow
 from tests.subscriber_desk import ANN, Desk
@@ -12,6 +14,7 @@ def expire(desk: Desk) -> dict[str, int]:
         return {what: count for what, count in retention.expire(session, desk.clock()).items() if count}
 
 
+@pytest.mark.trust(67)
 def test_who_does_not_confirm_is_deleted_after_48_hours(desk: Desk) -> None:
     desk.sign_up()
     desk.clock.advance(timedelta(hours=48, seconds=-1))
@@ -37,6 +40,7 @@ def test_a_newer_link_keeps_a_pending_row_alive(desk: Desk) -> None:
     assert desk.confirm(desk.confirm_token()) is not None
 
 
+@pytest.mark.trust(74)
 def test_thirty_days_after_leaving_only_the_hash_remains(desk: Desk) -> None:
     subscriber = desk.subscribe()
     token = leaving.unsubscribe_token(desk.keyring, subscriber)

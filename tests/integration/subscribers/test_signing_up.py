@@ -38,6 +38,7 @@ def test_an_unknown_address_becomes_pending_and_gets_the_confirmation_mail(desk:
     assert delivery.queue == "transactional"
 
 
+@pytest.mark.trust(68)
 def test_the_log_says_what_was_asked_by_which_words_from_which_network(desk: Desk) -> None:
     desk.sign_up(origin=an_origin(user_agent="Browser/1\r\nX-Evil: 1" + "x" * 400))
 
@@ -101,6 +102,7 @@ def test_an_active_address_gets_one_notice_a_day_and_keeps_its_settings(desk: De
     assert refusal.requested_at == desk.clock() - timedelta(hours=15)
 
 
+@pytest.mark.trust(41)
 def test_who_has_left_comes_back_only_by_confirming_again(desk: Desk) -> None:
     subscriber = desk.subscribe()
     desk.leave(leaving.unsubscribe_token(desk.keyring, subscriber))
@@ -130,6 +132,7 @@ def test_after_a_bounce_a_confirmation_may_try_again_after_thirty_days(desk: Des
     assert desk.suppressions() == []
 
 
+@pytest.mark.trust(60)
 @pytest.mark.parametrize("reason", ["complaint", "operator"])
 def test_after_a_complaint_no_mail_of_any_kind_goes_out(desk: Desk, reason: str) -> None:
     if reason == "complaint":
@@ -154,6 +157,7 @@ def test_a_mail_queued_before_the_complaint_is_not_sent_and_its_link_is_void(des
     assert desk.confirm(desk.confirm_token()) is None
 
 
+@pytest.mark.trust(80)
 def test_a_thousand_posts_for_one_address_cause_at_most_three_mails(quick_desk: Desk) -> None:
     for number in range(1_000):
         tag = f"+{number}" if number % 3 else ""
@@ -184,6 +188,7 @@ def sign_up_many(
     return len(desk.deliveries())
 
 
+@pytest.mark.trust(80)
 def test_one_network_causes_few_mails(quick_desk: Desk) -> None:
     count = sign_up_many(
         quick_desk, 40, address=lambda n: f"reader{n}@host{n}.example", client=lambda n: f"198.51.100.{n}"
@@ -210,6 +215,7 @@ def test_a_proxy_in_between_is_not_taken_for_one_visitor(quick_desk: Desk, clien
     assert count == 40
 
 
+@pytest.mark.trust(80)
 def test_one_domain_and_everybody_together_have_limits(quick_desk: Desk) -> None:
     limits = Limits(domain=(Limit(3, timedelta(hours=1)),), overall=(Limit(5, timedelta(hours=1)),))
     for number in range(6):

@@ -76,6 +76,7 @@ def genuine_tokens(desk: Desk) -> dict[Purpose, str]:
     return tokens
 
 
+@pytest.mark.trust(83)
 @pytest.mark.parametrize("purpose", list(Purpose))
 def test_a_token_opens_its_own_door_and_no_other(desk: Desk, purpose: Purpose) -> None:
     token = genuine_tokens(desk)[purpose]
@@ -99,6 +100,7 @@ def test_a_number_behind_one_door_opens_no_other(desk: Desk) -> None:
     assert desk.subscriber().status == "active"
 
 
+@pytest.mark.trust(18, 83)
 def test_no_token_survives_a_flipped_sign(quick_desk: Desk) -> None:
     tokens = genuine_tokens(quick_desk)
     for purpose, doors in DOORS.items():

@@ -38,6 +38,7 @@ def a_step(outcome: Outcome, attempt: int = 1, expires_in: timedelta = DAY, jitt
     )
 
 
+@pytest.mark.trust(103)
 def test_trust_103_every_state_has_its_edges_and_the_ends_have_none() -> None:
     assert set(EDGES) == set(Status)
     assert [status for status, targets in EDGES.items() if not targets] == [
@@ -47,6 +48,7 @@ def test_trust_103_every_state_has_its_edges_and_the_ends_have_none() -> None:
     ]
 
 
+@pytest.mark.trust(46)
 def test_trust_46_an_unknown_never_goes_back_to_a_queue() -> None:
     assert not EDGES[Status.UNKNOWN] & {*WAITING, Status.CLAIMED, Status.SENDING}
 
@@ -56,6 +58,7 @@ def test_only_what_is_claimed_can_be_sent_and_only_what_is_not_sending_cancelled
     assert set(sources_of(Status.CANCELLED)) == {Status.QUEUED, Status.DEFERRED, Status.CLAIMED}
 
 
+@pytest.mark.trust(45, 47)
 @pytest.mark.parametrize(
     ("verdict", "status"),
     [
@@ -72,6 +75,7 @@ def test_trust_11_1_each_verdict_leads_along_its_edge(verdict: Verdict, status: 
     assert status in EDGES[Status.SENDING]
 
 
+@pytest.mark.trust(49)
 @given(st.integers(1, 40), st.floats(0, 1))
 def test_trust_49_tries_lie_half_an_hour_apart_or_more_and_two_fall_into_the_first_hour(
     attempt: int, jitter: float
@@ -84,22 +88,26 @@ def test_trust_49_tries_lie_half_an_hour_apart_or_more_and_two_fall_into_the_fir
         assert 2 * HOUR <= wait <= 3 * HOUR
 
 
+@pytest.mark.trust(49)
 @pytest.mark.parametrize("expires_in", [20 * MINUTE, 30 * MINUTE])
 def test_trust_49_no_try_is_planned_beyond_the_deliverys_own_end(expires_in: timedelta) -> None:
     outcome = an_outcome(Verdict.DEFERRED, code=451)
     assert a_step(outcome, expires_in=expires_in, jitter=0.0) == Step(Status.FAILED, "expired")
 
 
+@pytest.mark.trust(49)
 def test_trust_49_nothing_is_tried_for_longer_than_four_days() -> None:
     outcome = an_outcome(Verdict.DEFERRED, code=451)
     step = step_after(outcome, attempt=9, created_at=NOW - 4 * DAY, expires_at=NOW + DAY, now=NOW, jitter=0.0)
     assert step.status is Status.FAILED
 
 
+@pytest.mark.trust(108)
 def test_trust_108_attempts_have_an_end() -> None:
     assert a_step(an_outcome(Verdict.DEFERRED, code=451), attempt=MAXIMUM_ATTEMPTS).reason == "attempts"
 
 
+@pytest.mark.trust(59)
 @pytest.mark.parametrize(
     ("stage", "code", "enhanced", "reason"),
     [
@@ -123,6 +131,7 @@ def test_trust_11_2_refusals_are_counted_by_a_word(
     assert refusal_reason(an_outcome(Verdict.REFUSED, stage, code, enhanced)) == reason
 
 
+@pytest.mark.trust(58, 59)
 @pytest.mark.parametrize(
     ("stage", "code", "enhanced", "dead"),
     [

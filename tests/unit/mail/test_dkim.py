@@ -40,6 +40,7 @@ def signer(request: pytest.FixtureRequest) -> Signer:
     return Signer("news.example.org", "lark1", KEYS[request.param])
 
 
+@pytest.mark.trust(23)
 def test_trust_23_a_digest_is_signed_so_that_another_verifier_agrees(signer: Signer) -> None:
     data = signed(signer)
     assert verifies(data, signer)
@@ -55,12 +56,14 @@ def test_two_keys_at_once_give_two_good_signatures() -> None:
         assert judge.verify(idx=index, dnsfunc=lambda name, timeout=5: records[name.decode().rstrip(".")])
 
 
+@pytest.mark.trust(23, 32)
 @pytest.mark.parametrize("field", SIGNED_FIELDS)
 def test_trust_23_and_32_no_listed_field_can_be_added_on_the_way(signer: Signer, field: str) -> None:
     data = signed(signer)
     assert not verifies(f"{field}: added\r\n".encode() + data, signer)
 
 
+@pytest.mark.trust(23)
 @pytest.mark.parametrize("field", ["list-unsubscribe", "list-unsubscribe-post", "feedback-id", "from"])
 def test_trust_23_the_fields_that_matter_stand_in_h_once_more_than_they_occur(field: str) -> None:
     data = signed(Signer("news.example.org", "lark1", KEYS["ed25519"]))

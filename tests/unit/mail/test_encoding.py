@@ -3,6 +3,7 @@
 import re
 from quopri import decodestring
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ TEXTS = st.text(
 )
 
 
+@pytest.mark.trust(1, 2, 9)
 @given(st.lists(TEXTS, max_size=6))
 def test_trust_1_2_and_9_pieces_joined_mean_what_they_mean_together(pieces: list[str]) -> None:
     coded = b"".join(map(quoted_printable, pieces))

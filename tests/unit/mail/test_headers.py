@@ -41,6 +41,7 @@ def assert_wire_form(field: bytes) -> None:
     assert field.isascii()
 
 
+@pytest.mark.trust(6, 10)
 @given(HOSTILE)
 def test_trust_6_and_10_a_subject_comes_back_as_it_was_cleaned_and_brings_nothing_with_it(value: str) -> None:
     field = headers.text("Subject", value)
@@ -49,6 +50,7 @@ def test_trust_6_and_10_a_subject_comes_back_as_it_was_cleaned_and_brings_nothin
     assert parsed(field) == [("Subject", headers.clean(value))]
 
 
+@pytest.mark.trust(10)
 @given(HOSTILE)
 def test_trust_10_a_cleaned_line_has_no_breaks_and_no_encoded_words(value: str) -> None:
     line = headers.clean(value)
@@ -58,6 +60,7 @@ def test_trust_10_a_cleaned_line_has_no_breaks_and_no_encoded_words(value: str) 
     assert len(line) <= headers.SUBJECT_CHARACTERS
 
 
+@pytest.mark.trust(6, 16)
 @given(HOSTILE)
 def test_trust_6_and_16_a_display_name_comes_back_beside_its_address(name: str) -> None:
     field = headers.mailbox("From", "digest@example.org", name)
@@ -69,6 +72,7 @@ def test_trust_6_and_16_a_display_name_comes_back_beside_its_address(name: str) 
     assert str(make_header(decode_header(phrase))) == headers.clean(name, 60)
 
 
+@pytest.mark.trust(6)
 @pytest.mark.parametrize(
     "title",
     [
@@ -85,12 +89,14 @@ def test_trust_6_titles_of_any_script_are_decoded_to_themselves(title: str) -> N
     assert parsed(headers.text("Subject", title)) == [("Subject", title)]
 
 
+@pytest.mark.trust(10)
 def test_trust_10_an_encoded_word_in_a_title_makes_no_header() -> None:
     field = headers.text("Subject", ENCODED_LOOKALIKE)
     assert [name for name, _ in parsed(field)] == ["Subject"]
     assert b"=?" not in field
 
 
+@pytest.mark.trust(7)
 @pytest.mark.parametrize(
     "value", ["", "a\r\nBcc: x@y.z", "ä", "a\0b", "=?utf-8?q?x?=", "x" * 1000, " a", "a\x7f"]
 )
@@ -99,11 +105,13 @@ def test_trust_7_structured_values_are_written_verbatim_or_refused(value: str) -
         headers.verbatim("List-Id", value)
 
 
+@pytest.mark.trust(7)
 def test_trust_7_a_long_unsubscribe_uri_stays_on_one_line_untouched() -> None:
     target = "https://digest.example.org/u/" + "t" * 300
     assert headers.uri("List-Unsubscribe", target) == f"List-Unsubscribe: <{target}>\r\n".encode()
 
 
+@pytest.mark.trust(17)
 @pytest.mark.parametrize(
     "target",
     ["javascript:alert(1)", "https://x/> <mailto:a@b.c", "https://x/a,b", "https://x/\r\n", "mailto:a@b.c"],
@@ -113,6 +121,7 @@ def test_trust_17_only_one_web_uri_may_stand_in_the_field(target: str) -> None:
         headers.uri("List-Unsubscribe", target)
 
 
+@pytest.mark.trust(11)
 @pytest.mark.parametrize(
     "address",
     ["a\r\nRCPT TO:<evil@x>@x.org", "bob@exämple.com", "böb@example.com", "a@b@c.org", "<a@b.org>",
