@@ -335,6 +335,7 @@ def make_letters(count: int, chance: random.Random) -> list[DigestLetter]:
             trending=tuple(papers[:5]),
             for_you=tuple(chance.sample(papers[5:], 5)),
             interests=tuple(chance.sample(topics, 3)),
+            list_url=f"https://digest.example.org/list/{number:034}",
             preferences_url=f"https://digest.example.org/preferences?token={number:034}",
             unsubscribe_url=f"https://digest.example.org/unsubscribe?token={number:034}",
         )
@@ -348,7 +349,6 @@ def make_card(number: int, words: Sequence[str], chance: random.Random) -> Card:
         paper_id=f"2602.{number:05}",
         title=" ".join(chance.choices(words, k=10)).capitalize(),
         url=f"https://arxiv.org/abs/2602.{number:05}",
-        page_url=f"https://digest.example.org/papers/2602.{number:05}",
         authors=("Ada Byron", "Émile Post", "周杰"),
         author_count=7,
         abstract=". ".join(" ".join(chance.choices(words, k=18)).capitalize() for _ in range(9)) + ".",

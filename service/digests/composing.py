@@ -126,7 +126,7 @@ def compose_letter(
     """Write the letter of a digest with the frozen ``items`` of its selection."""
 
     def cards(list_name: str) -> tuple[Card, ...]:
-        return tuple(_card(papers[item["paper"]], item, links) for item in items if item["list"] == list_name)
+        return tuple(_card(papers[item["paper"]], item) for item in items if item["list"] == list_name)
 
     return DigestLetter(
         recipient=person.address,
@@ -136,6 +136,7 @@ def compose_letter(
         interests=tuple(interests),
         is_first=digest.is_first,
         notice=notice,
+        list_url=links.reading_list(person),
         preferences_url=links.preferences(person),
         unsubscribe_url=links.unsubscribe(person),
     )
@@ -154,12 +155,11 @@ def unmuted(profile: Profile, rows: Sequence[PaperRow]) -> set[str]:
     return {paper.id for paper, is_hidden in zip(corpus.candidates, hidden, strict=True) if not is_hidden}
 
 
-def _card(row: PaperRow, item: Mapping[str, Any], links: Links) -> Card:
+def _card(row: PaperRow, item: Mapping[str, Any]) -> Card:
     return Card(
         paper_id=row.id,
         title=row.title,
         url=ARXIV_PAGE.format(row.id),
-        page_url=links.paper(row.id),
         authors=tuple(row.authors[:AUTHORS_SHOWN]),
         author_count=max(row.author_count, len(row.authors)),
         abstract=row.abstract,

@@ -42,11 +42,22 @@ class Fragment(NamedTuple):
 _BothParts = tuple[dict[str, Fragment], dict[str, Fragment]]
 
 
-class Entry(NamedTuple):
-    """One paper of a digest in both parts."""
+class Linked(NamedTuple):
+    """A piece of text with places for one and the same link: what lies between them, encoded."""
 
-    text: Fragment
-    html: Fragment
+    pieces: tuple[bytes, ...]
+    size: int  # octets of the text without the links
+
+    def with_link(self, link: Fragment) -> Fragment:
+        """Return the piece with the link in all its places."""
+        return Fragment(link.coded.join(self.pieces), self.size + (len(self.pieces) - 1) * link.size)
+
+
+class Entry(NamedTuple):
+    """One paper of a digest in both parts, with places for links to its reader's own pages."""
+
+    text: Linked
+    html: Linked
 
 
 class Frame(NamedTuple):
@@ -87,6 +98,7 @@ class AssemblyPress(Press):
         cards = letter.trending + letter.for_you
         phrases = _phrases(letter.interests, len(letter.trending), len(letter.for_you))
         preferences, leaving = _link(letter.preferences_url), _link(letter.unsubscribe_url)
+        own_text, own_html = _link(letter.list_url)
         text, html = (
             {"preferences_url": preferences[part], "unsubscribe_url": leaving[part], **phrases[part]}
             for part in (TEXT, HTML)
@@ -104,7 +116,8 @@ class AssemblyPress(Press):
         for share in templates.ABSTRACT_SHARES:
             limit = templates.abstract_limit(len(cards), share)
             for number, name in enumerate(page.cards):
-                text[name], html[name] = _entry(cards[number], number + 1, limit)
+                entry = _entry(cards[number], number + 1, limit)
+                text[name], html[name] = entry.text.with_link(own_text), entry.html.with_link(own_html)
             size = page.html.size_with(html)
             if size <= templates.HTML_GOAL_BYTES:
                 break
@@ -186,14 +199,24 @@ def _entry(card: Card, number: int, limit: int) -> Entry:
     )
 
 
-def _filled(frame: Frame, reasons: Fragment) -> Fragment:
-    values = {"reasons": reasons}
-    return Fragment(b"".join(frame.fill(values)), frame.size_with(values))
+def _filled(frame: Frame, reasons: Fragment) -> Linked:
+    """Put the reasons in, and leave the places of the links open."""
+    pieces = list(frame.pieces)
+    open_places = [index for index, name in frame.slots if name == "list_url"]
+    size = frame.size
+    for index, name in frame.slots:
+        if name == "reasons":
+            pieces[index], size = reasons.coded, size + reasons.size
+    starts = [0, *(index + 1 for index in open_places)]
+    ends = [*open_places, len(pieces)]
+    between = [b"".join(pieces[start:end]) for start, end in zip(starts, ends, strict=True)]
+    return Linked(tuple(between), size)
 
 
 @lru_cache(CARDS)
 def _card(part: Part, paper: Card, number: int, limit: int) -> Frame:
-    return _frame(templates.fill_card(part, paper, number, limit, _mark("reasons")))
+    marks = {name: _mark(name) for name in ("reasons", "list_url")}
+    return _frame(templates.fill_card(part, paper, number, limit, **marks))
 
 
 @lru_cache(PHRASES)

@@ -15,7 +15,6 @@ class Card:
     paper_id: str
     title: str
     url: str  # where the paper is read (arXiv)
-    page_url: str  # our own page of it
     authors: tuple[str, ...]  # the first few
     author_count: int
     abstract: str  # may be cut, then ends in an ellipsis
@@ -40,6 +39,7 @@ class DigestLetter:
     interests: tuple[str, ...]  # names, to say why this mail comes
     is_first: bool = False
     notice: str | None = None  # one sentence on a source in trouble
+    list_url: str  # the reader's own page; what leads to answers about a paper begins with it
     preferences_url: str
     unsubscribe_url: str
 

@@ -90,7 +90,8 @@ def _body(letter: Letter, words: dict[str, Any], part: Part, share: float) -> st
     limit = abstract_limit(hot + own, share)
 
     def card(paper: Card, number: int) -> Markup:
-        written = fill_card(part, paper, number, limit, fill_reasons(part, paper.reasons))
+        reasons = fill_reasons(part, paper.reasons)
+        written = fill_card(part, paper, number, limit, reasons=reasons, list_url=letter.list_url)
         return Markup(written)  # noqa: S704 - our own template's words
 
     phrases = personal_phrases(letter.interests, hot, own)[part == "html"]
@@ -105,9 +106,15 @@ def page(part: Part, words: Mapping[str, Any]) -> str:
     return fill("digest", f"body.{part}", words).strip() + "\n"
 
 
-def fill_card(part: Part, paper: Card, number: int, limit: int, reasons: str) -> str:
+def fill_card(part: Part, paper: Card, number: int, limit: int, *, reasons: str, list_url: str) -> str:
     """Write one paper, ``number`` from 1; ``reasons`` is what :func:`fill_reasons` wrote."""
-    words = {"paper": paper, "number": number, "abstract_limit": limit, "reasons": Markup(reasons)}  # noqa: S704 - as above
+    words = {
+        "paper": paper,
+        "number": number,
+        "abstract_limit": limit,
+        "reasons": Markup(reasons),  # noqa: S704 - as above
+        "list_url": list_url,
+    }
     return fill("digest", f"card.{part}", words)
 
 

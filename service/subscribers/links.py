@@ -33,6 +33,10 @@ class Links:
         """The subscriber's preferences."""
         return f"{self.base_url}/preferences/{preferences_token(self.keyring, subscriber)}"
 
+    def reading_list(self, subscriber: SubscriberRow) -> str:
+        """The subscriber's own list; below it the pages where papers are answered."""
+        return f"{self.base_url}/list/{list_token(self.keyring, subscriber)}"
+
     def unsubscribe(self, subscriber: SubscriberRow) -> str:
         """The page with the button that unsubscribes; the same URL takes the one-click POST (RFC 8058)."""
         return f"{self.base_url}/unsubscribe/{unsubscribe_token(self.keyring, subscriber)}"
@@ -45,6 +49,11 @@ class Links:
 def preferences_token(keyring: Keyring, subscriber: SubscriberRow) -> str:
     """Make the token that opens a subscriber's preferences until ``token_version`` is raised."""
     return keyring.sign(Purpose.PREFERENCES, subscriber.public_id, subscriber.token_version)
+
+
+def list_token(keyring: Keyring, subscriber: SubscriberRow) -> str:
+    """Make the token that opens a subscriber's list and takes answers until ``token_version`` is raised."""
+    return keyring.sign(Purpose.FEEDBACK, subscriber.public_id, subscriber.token_version)
 
 
 def unsubscribe_token(keyring: Keyring, subscriber: SubscriberRow) -> str:

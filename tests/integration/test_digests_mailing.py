@@ -76,9 +76,12 @@ def test_the_mail_says_what_was_frozen(stocked, keyring, relay, tick, links) -> 
     (parcel,), (digest,) = relay.parcels, world.digests(stocked)
     body = body_of(parcel)
     flowed = " ".join(body.split())
+    with stocked.reading() as session:
+        own = links.reading_list(session.get(SubscriberRow, 1))
     for item in digest.selection:
         assert f"https://arxiv.org/abs/{item['paper']}" in body
-        assert f"https://lark.example/papers/{item['paper']}" in body
+        for door in ("papers", "more", "less"):
+            assert f"{own}/{door}/{item['paper']}" in body
         assert f"{item['upvotes']} vote" in flowed
         assert item["reasons"][0].split(":")[0] in flowed
     assert parcel.recipient == "reader1@example.org"

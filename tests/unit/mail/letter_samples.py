@@ -31,7 +31,6 @@ def a_card(number: int = 1, **changes: Any) -> Card:
         paper_id=f"2602.{number:05}",
         title=f"Taking notes helps small models read, part {number}",
         url=f"https://arxiv.org/abs/2602.{number:05}",
-        page_url=f"https://digest.example.org/papers/2602.{number:05}",
         authors=("Ada Byron", "Émile Post", "周杰"),
         author_count=7,
         abstract=ABSTRACT,
@@ -56,6 +55,7 @@ def a_digest(trending: int = 3, for_you: int = 3, **changes: Any) -> DigestLette
             for number in range(1, for_you + 1)
         ),
         interests=("Language models", "Reading"),
+        list_url=f"https://digest.example.org/list/{TOKEN}",
         preferences_url=f"https://digest.example.org/p/{TOKEN}",
         unsubscribe_url=f"https://digest.example.org/u/{TOKEN}",
     )

@@ -52,11 +52,13 @@ def assert_legal(data: bytes) -> None:
     assert max(map(len, body.split(b"\r\n"))) <= 76
 
 
+@pytest.mark.trust(1, 9)
 @pytest.mark.parametrize("letter", LETTERS)
 def test_trust_1_and_9_every_mail_is_seven_bit_crlf_and_narrow(letter: Letter) -> None:
     assert_legal(make(letter).data)
 
 
+@pytest.mark.trust(3)
 @pytest.mark.parametrize("letter", LETTERS)
 def test_trust_3_each_field_stands_once(letter: Letter) -> None:
     counts = Counter(name.lower() for name in read(make(letter)))
@@ -64,6 +66,7 @@ def test_trust_3_each_field_stands_once(letter: Letter) -> None:
     assert set(counts.values()) == {1}
 
 
+@pytest.mark.trust(8)
 @pytest.mark.parametrize("letter", LETTERS)
 def test_trust_8_the_written_text_comes_first_and_html_last(letter: Letter) -> None:
     message = read(make(letter))
@@ -76,6 +79,7 @@ def links(content: str) -> set[str]:
     return set(re.findall(r"https?://[^\s\"<>]+", content))
 
 
+@pytest.mark.trust(8)
 def test_trust_8_both_parts_carry_the_same_links() -> None:
     text, html = parts(read(make(a_digest())))
     assert links(text) == links(html)
@@ -83,11 +87,16 @@ def test_trust_8_both_parts_carry_the_same_links() -> None:
     wanted = {
         link
         for card in (*letter.trending, *letter.for_you)
-        for link in (card.url, card.page_url, card.repository_url)
+        for link in (
+            card.url,
+            card.repository_url,
+            *(f"{letter.list_url}/{door}/{card.paper_id}" for door in ("papers", "more", "less")),
+        )
     }
     assert wanted | {letter.unsubscribe_url, letter.preferences_url} <= links(text)
 
 
+@pytest.mark.trust(4, 5)
 def test_trust_4_and_5_the_date_is_the_attempts_and_the_message_id_the_deliverys() -> None:
     first, later = make(a_digest()), make(a_digest(), at=AT + timedelta(hours=30))
     assert read(first)["Message-ID"] == read(later)["Message-ID"] == f"<{first.message_id}>"
@@ -96,6 +105,7 @@ def test_trust_4_and_5_the_date_is_the_attempts_and_the_message_id_the_deliverys
     assert make(a_digest(), nonce=8).message_id != first.message_id
 
 
+@pytest.mark.trust(17, 25, 26, 28)
 def test_trust_17_25_26_28_a_digest_is_list_mail() -> None:
     message = read(make(a_digest()))
     assert message["List-Unsubscribe"] == f"<{a_digest().unsubscribe_url}>"
@@ -106,6 +116,7 @@ def test_trust_17_25_26_28_a_digest_is_list_mail() -> None:
     assert re.fullmatch(r"20260213:digest:paperlark:\w{5,15}", message["Feedback-ID"])
 
 
+@pytest.mark.trust(26, 30)
 @pytest.mark.parametrize("letter", [p for p in LETTERS if not isinstance(p.values[0], DigestLetter)])
 def test_trust_26_and_30_other_mails_are_automatic_but_no_list_mail(letter: Letter) -> None:
     message = read(make(letter))
@@ -113,6 +124,7 @@ def test_trust_26_and_30_other_mails_are_automatic_but_no_list_mail(letter: Lett
     assert not [name for name in message if name.lower().startswith(("list-", "precedence", "feedback"))]
 
 
+@pytest.mark.trust(27)
 def test_trust_27_the_envelope_sender_names_the_delivery_and_cannot_be_forged() -> None:
     sender = make(a_digest(), nonce=123456789).envelope_sender
     prefix, token = sender.partition("@")[0].split("+")
@@ -122,6 +134,7 @@ def test_trust_27_the_envelope_sender_names_the_delivery_and_cannot_be_forged() 
     assert len(prefix) + 1 + len(token) <= 64
 
 
+@pytest.mark.trust(7)
 def test_trust_7_no_encoded_word_stands_in_a_structured_field() -> None:
     press = Press(a_sender(name="Lerche ä"), KEYRING)
     data = press.make(a_digest(unsubscribe_url="https://x.example.org/u/" + "t" * 200), nonce=1, at=AT).data
@@ -138,6 +151,7 @@ def test_the_reply_address_is_given_where_it_differs() -> None:
     assert read(same)["Reply-To"] is None
 
 
+@pytest.mark.trust(1, 2, 6, 10)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(HOSTILE, HOSTILE, HOSTILE)
 def test_trust_1_2_6_10_hostile_papers_make_a_legal_message_that_means_the_same(
@@ -156,6 +170,7 @@ def test_trust_1_2_6_10_hostile_papers_make_a_legal_message_that_means_the_same(
     assert "https://arxiv.org/abs/2602.00001" in html
 
 
+@pytest.mark.trust(2, 9)
 @given(
     st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from("..=\n\r \t")), max_size=300)
 )
@@ -176,6 +191,7 @@ def test_trust_2_and_9_quoted_printable_means_what_was_written(content: str) -> 
     assert unstuffed == encoded
 
 
+@pytest.mark.trust(11)
 @pytest.mark.parametrize(
     "recipient", ["a\r\nRCPT TO:<evil@x>@x.org", "böb@example.org", "bob@exämple.com", ""]
 )
