@@ -9,11 +9,15 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from zoneinfo import available_timezones
 
+from service.papers.cleaning import paper_id
+from service.papers.taxonomy import CATEGORIES
+
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 EVERY_DAY = 0b1111111
 MONDAY_TO_FRIDAY = 0b0011111
 
 MAXIMUM_PAPERS = 30
+LONGEST_LINK = 300
 MAXIMUM_TERM = 60  # characters of a word, mute or author
 
 Raw = str | int | Sequence[str] | None
@@ -22,13 +26,27 @@ _SPLIT = re.compile(r"[;\n\r\u2028\u2029]")
 _SPLIT_WORDS = re.compile(r"[;,\n\r\u2028\u2029]")
 _HOUR = re.compile(r"(\d{1,2})(?::00)?", re.ASCII)
 _NUMBER = re.compile(r"\d{1,3}", re.ASCII)
-# arXiv's identifiers since April 2007 and before, with an optional version (arxiv.org/help/arxiv_identifier).
-_ARXIV_ID = re.compile(r"(\d{4}\.\d{4,5}|[a-z-]{2,9}(?:\.[A-Z]{2})?/\d{7})(?:v\d{1,3})?", re.ASCII)
+_HOSTS = (
+    r"arxiv\.org/(?:abs|pdf|html|format|src|e-print|ftp)",
+    r"ar5iv(?:\.labs\.arxiv)?\.org/(?:abs|html)",
+    r"huggingface\.co/papers",
+    r"hf\.co/papers",
+    r"alphaxiv\.org/(?:abs|overview|pdf|audio)",
+    r"semanticscholar\.org/arxiv",
+    r"(?:dx\.)?doi\.org/10\.48550",
+)
 _ARXIV_LINK = re.compile(
-    r"(?:https?://)?(?:www\.|export\.)?(?:arxiv\.org/(?:abs|pdf|html)|huggingface\.co/papers|alphaxiv\.org/abs)/"
-    r"(.+?)(?:\.pdf)?(?:[?#].*)?",
+    rf"(?:https?://)?(?:www\.|export\.|m\.)?(?:{'|'.join(_HOSTS)})/(.+?)(?:\.pdf)?/?(?:[?#].*)?",
     re.ASCII | re.IGNORECASE,
 )
+_ARXIV_PREFIX = re.compile(r"(?:(?:doi:\s*)?10\.48550/)?arxiv[:.]\s*", re.ASCII | re.IGNORECASE)
+HIGHEST_WEIGHT = 10.0
+_WEIGHT_WORDS = {"off": 0.0, "less": 0.5, "normal": 1.0, "more": 2.0}
+_WEIGHT = re.compile(r"\d{1,3}(?:[.,]\d{1,4})?", re.ASCII)
+_FLAGS = {
+    **dict.fromkeys(("yes", "true", "on", "1"), True),
+    **dict.fromkeys(("no", "false", "off", "0"), False),
+}
 # Names the system's zone files hold that name no place or rule of a person's clock.
 _NO_ZONES = frozenset({"Factory", "localtime", "posixrules", "leapseconds"})
 
@@ -53,7 +71,7 @@ def read_timezone(raw: Raw) -> str:
     text = _text(raw)
     zone = _zones().get(text.lower())
     if zone is None:
-        raise FieldError(f"We don't know the time zone {_quoted(text)}; it looks like Europe/Berlin.")
+        raise FieldError(f"We don't know the time zone {quoted(text)}; it looks like Europe/Berlin.")
     return zone
 
 
@@ -99,9 +117,9 @@ def read_terms(raw: Raw, *, limit: int, shortest: int = 1) -> list[str]:
     terms = _limited(_entries(raw, _SPLIT_WORDS), limit)
     for term in terms:
         if len(term) > MAXIMUM_TERM:
-            raise FieldError(f"{_quoted(term)} is longer than {MAXIMUM_TERM} characters.")
+            raise FieldError(f"{quoted(term)} is longer than {MAXIMUM_TERM} characters.")
         if len(term) < shortest or not any(sign.isalnum() for sign in term):
-            raise FieldError(f"{_quoted(term)} is too short to be looked for.")
+            raise FieldError(f"{quoted(term)} is too short to be looked for.")
     return terms
 
 
@@ -111,7 +129,7 @@ def read_codes(raw: Raw, *, limit: int, fold: Callable[[str], str | None]) -> li
     for entry in _limited(_entries(raw, _SPLIT_WORDS), limit):
         code = fold(entry)
         if code is None:
-            raise FieldError(f"arXiv has no category {_quoted(entry)}; a category looks like cs.CL.")
+            raise FieldError(f"arXiv has no category {quoted(entry)}; a category looks like cs.CL.")
         codes.append(code)
     return list(dict.fromkeys(codes))
 
@@ -121,19 +139,51 @@ def read_paper_ids(raw: Raw, *, limit: int) -> list[str]:
     return list(dict.fromkeys(_paper_id(entry) for entry in _limited(_entries(raw, _SPLIT_WORDS), limit)))
 
 
+def find_paper_id(text: str) -> str | None:
+    """Return the version-less arXiv id that a text is, or that it links to; None if it is none."""
+    text = text.strip()
+    if len(text) > LONGEST_LINK:
+        return None
+    link = _ARXIV_LINK.fullmatch(text)
+    return paper_id(_ARXIV_PREFIX.sub("", link[1] if link else text, count=1).strip("/ "))
+
+
 def _paper_id(entry: str) -> str:
-    link = _ARXIV_LINK.fullmatch(entry)
-    found = _ARXIV_ID.fullmatch((link[1] if link else entry).removeprefix("arXiv:").strip("/ "))
+    found = find_paper_id(entry)
     if found is None:
-        raise FieldError(f"{_quoted(entry)} is no arXiv paper; it looks like 2401.01234 or a link to it.")
-    return found[1]
+        raise FieldError(f"{quoted(entry)} is no arXiv paper; it looks like 2401.01234 or a link to it.")
+    return found
+
+
+def read_weight(raw: Raw | float) -> float:
+    """Return how much an interest counts: a number from 0 (not at all for now) on, or less, normal, more."""
+    text = _text(str(raw) if isinstance(raw, float) else raw)
+    weight = _WEIGHT_WORDS.get(text.lower())
+    if weight is None and _WEIGHT.fullmatch(text):
+        weight = float(text.replace(",", "."))
+    if weight is None or not 0 <= weight <= HIGHEST_WEIGHT:
+        raise FieldError(f"The weight is less, normal, more, or a number from 0 to {HIGHEST_WEIGHT:.0f}.")
+    return weight
+
+
+def read_flag(raw: Raw) -> bool:
+    """Return a yes or no."""
+    flag = raw if isinstance(raw, bool) else _FLAGS.get(_text(raw).lower())
+    if flag is None:
+        raise FieldError("This is yes or no.")
+    return flag
+
+
+def fold_archive(code: str) -> str | None:
+    """Return "cs.*" for an archive given as "cs" or "cs.*" in any case; None where arXiv has none."""
+    return _archives().get(code.strip().lower().removesuffix(".*"))
 
 
 def _weekday(name: str, entry: str) -> int:
     for number, weekday in enumerate(WEEKDAYS):
         if len(name) >= 3 and weekday.lower().startswith(name.rstrip("s") if name.endswith("days") else name):
             return number
-    raise FieldError(f"We don't know the day {_quoted(entry)}; days look like monday or mon.")
+    raise FieldError(f"We don't know the day {quoted(entry)}; days look like monday or mon.")
 
 
 def _entries(raw: Raw, separators: re.Pattern[str]) -> list[str]:
@@ -159,7 +209,8 @@ def _text(raw: Raw) -> str:
     return clean_text(str(raw))
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return the beginning of what somebody typed, in quotes, to name it in a sentence."""
     return f"“{text[:40]}…”" if len(text) > 40 else f"“{text}”"
 
 
@@ -170,3 +221,9 @@ def _zones() -> dict[str, str]:
         for zone in available_timezones()
         if zone not in _NO_ZONES and not zone.startswith(("posix/", "right/"))
     }
+
+
+@lru_cache(maxsize=1)
+def _archives() -> dict[str, str]:
+    archives = {code.partition(".")[0] for code in CATEGORIES if "." in code}
+    return {archive.lower(): f"{archive}.*" for archive in archives}
