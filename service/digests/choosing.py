@@ -15,6 +15,7 @@ from service.digests.window import Shelves, Window
 from service.papers.trend import TREND_VERSION
 from service.ranking.selecting import FORMULA, select
 from service.ranking.values import Profile, Selection
+from service.subscribers.answers import with_answers
 from service.subscribers.profiles import load_profiles
 
 SHORTEST_GAP = timedelta(hours=18)  # between two scheduled digests, after a change of hour or zone
@@ -88,9 +89,10 @@ def _without_early(session: Session, now: datetime, chunk: Sequence[Due]) -> lis
 def load_full_profiles(
     session: Session, ids: Sequence[int], now: datetime, *, days: int
 ) -> dict[int, Profile]:
-    """Return the profiles of subscribers with what each has been given of the papers of ``days``."""
+    """Return the profiles of subscribers with their answers and what each has been given of ``days``."""
     seen = ledger.load_seen(session, ids, since=now - timedelta(days=days))
-    return {id_: replace(profile, seen=seen[id_]) for id_, profile in load_profiles(session, ids).items()}
+    profiles = with_answers(session, load_profiles(session, ids), now)
+    return {id_: replace(profile, seen=seen[id_]) for id_, profile in profiles.items()}
 
 
 def choose(

@@ -42,6 +42,7 @@ class Profile:
     mutes: tuple[str, ...] = ()
     liked: tuple[str, ...] = ()
     disliked: tuple[str, ...] = ()
+    answer_days: tuple[float, ...] = ()  # since each answer, liked then disliked; empty: all of today
     seen: frozenset[str] = frozenset()
 
 

@@ -15,7 +15,7 @@ from service.database import Database, UtcDateTime
 from service.keys import Keyring
 from service.mail import outbox, suppression
 from service.mail.tables import DeliveryRow
-from service.subscribers import consent, storing
+from service.subscribers import answers, consent, storing
 from service.subscribers.consent import Kind, Origin
 from service.subscribers.preferences import form_values
 from service.subscribers.tables import ConsentEventRow, SubscriberRow
@@ -68,6 +68,10 @@ def export(session: Session, subscriber_id: int) -> dict[str, Any]:
     return {
         "subscriber": _fields(subscriber, _SUBSCRIBER_FIELDS),
         "preferences": form_values(storing.load_preferences(session, subscriber)),
+        "answers": [
+            {"paper": answer.paper_id, "answer": answer.word, "at": answer.at.isoformat()}
+            for answer in answers.load(session, subscriber_id)
+        ],
         "consent": [_fields(event, _CONSENT_FIELDS) for event in events],
         "deliveries": [_fields(delivery, _DELIVERY_FIELDS) for delivery in deliveries],
         "digests": [

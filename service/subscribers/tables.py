@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, SmallInteger, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Base, BigId
@@ -53,6 +53,20 @@ class InterestRow(Base):
     examples: Mapped[list[str]] = mapped_column(JSON, default=list)
     mutes: Mapped[list[str]] = mapped_column(JSON, default=list)
     weight: Mapped[float] = mapped_column(default=1.0)
+
+
+class AnswerRow(Base):
+    """What a subscriber said of a paper: more like it, or not for them. The last word on each counts."""
+
+    __tablename__ = "answers"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"))
+    paper_id: Mapped[str] = mapped_column(String(64))
+    is_liked: Mapped[bool]
+    at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("subscriber_id", "paper_id"),)
 
 
 class TokenRow(Base):
