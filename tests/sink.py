@@ -1,7 +1,11 @@
 """An SMTP server that writes down each message it accepts, before it says so: judge of doubles and losses.
 
-Run as ``python -m tests.sink --log FILE [--port N] [--delay SECONDS] [--keep FOLDER]``; prints its port.
-Each line of the log is ``recipient <TAB> Message-ID``.
+Run as ``python -m tests.sink --log FILE [--port N] [--delay SECONDS] [--keep FOLDER] [--trap FILE]``; prints
+its port. Each line of the log is ``recipient <TAB> Message-ID``.
+
+A trap kills the sender at a named point of the conversation: once the file given as ``--trap`` holds
+``POINT COUNT PID``, the sink kills process PID (a negative one: its group) when the point comes by for the
+COUNTth time, and removes the file.
 """
 
 import argparse
@@ -9,19 +13,34 @@ import asyncio
 import itertools
 import os
 import re
+import signal
 from pathlib import Path
 
+POINTS = (
+    "connect",  # claimed, nothing said yet
+    "ehlo",
+    "mail",  # committed as sending
+    "rcpt",
+    "data",  # before 354
+    "body",  # in the middle of the message
+    "dot",  # the message is whole and will be kept, the answer is not out
+    "accepted",  # the answer is out, perhaps not read, not recorded
+)
 MESSAGE_ID = re.compile(rb"^message-id:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
 
 
 class Sink:
     """Speaks enough SMTP for a well-behaved client, PIPELINING included."""
 
-    def __init__(self, log: Path, *, delay: float = 0.0, keep: Path | None = None) -> None:
+    def __init__(
+        self, log: Path, *, delay: float = 0.0, keep: Path | None = None, trap: Path | None = None
+    ) -> None:
         """Append to ``log``; wait ``delay`` seconds before each final reply; keep messages in ``keep``."""
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._delay = delay
         self._keep = keep
+        self._trap = trap
+        self._passed = 0
         self._numbers = itertools.count(1)
 
     async def session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -35,17 +54,24 @@ class Sink:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         recipient = b""
+        self._pass("connect")
         writer.write(b"220 sink.localhost ESMTP\r\n")
         while line := await reader.readline():
             verb = line[:4].upper()
             if verb == b"QUIT":
                 writer.write(b"221 bye\r\n")
                 return
+            self._pass(verb.decode("ascii", "replace").lower())
             if verb == b"DATA":
                 writer.write(b"354 go on\r\n")
                 await writer.drain()
-                message = await reader.readuntil(b"\r\n.\r\n")
+                message = await reader.readexactly(1)
+                self._pass("body")
+                message += await reader.readuntil(b"\r\n.\r\n")
+                self._pass("dot")
                 await self._accept(recipient, message, writer)
+                await writer.drain()
+                self._pass("accepted")
             elif verb == b"EHLO":
                 writer.write(b"250-sink.localhost\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n250 8BITMIME\r\n")
             else:
@@ -53,6 +79,22 @@ class Sink:
                     recipient = line.partition(b"<")[2].partition(b">")[0]
                 writer.write(b"250 OK\r\n")
             await writer.drain()
+
+    def _pass(self, point: str) -> None:
+        if self._trap is None or not self._trap.exists():
+            return
+        wanted, count, pid = self._trap.read_text().split()
+        if point != wanted:
+            return
+        self._passed += 1
+        if self._passed < int(count):
+            return
+        self._passed = 0
+        self._trap.unlink()
+        if int(pid) < 0:
+            os.killpg(-int(pid), signal.SIGKILL)
+        else:
+            os.kill(int(pid), signal.SIGKILL)
 
     async def _accept(self, recipient: bytes, message: bytes, writer: asyncio.StreamWriter) -> None:
         found = MESSAGE_ID.search(message)
@@ -80,8 +122,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--trap", type=Path)
     arguments = parser.parse_args()
-    sink = Sink(arguments.log, delay=arguments.delay, keep=arguments.keep)
+    sink = Sink(arguments.log, delay=arguments.delay, keep=arguments.keep, trap=arguments.trap)
     asyncio.run(serve(sink, arguments.port))
 
 

@@ -1,6 +1,8 @@
 """kill -9 while digests go out, ten times over: nobody gets two, nobody is forgotten, losses are counted.
 
-The judge is a sink that writes down what it accepts before it says so; it survives the kills.
+The judge is a sink that writes down what it accepts before it says so; it survives the kills. Some come at
+random, the others at a named point of the conversation, where the sink itself pulls the trigger; before some,
+the broker forgets everything. ``PAPERLARK_TEST_KILLS=200`` makes it two hundred kills; it takes a while.
 """
 
 import contextlib
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+import redis
 from sqlalchemy import update
 
 from service.config import Settings
@@ -27,10 +30,11 @@ from service.mail.claiming import SENDING_LEASE
 from service.mail.courier import WINDOW
 from service.mail.tables import DeliveryRow
 from tests.servers import free_port
+from tests.sink import POINTS
 from workers.bell import CeleryBell
 
-KILLS = 10
-PEOPLE = 1500
+KILLS = int(os.environ.get("PAPERLARK_TEST_KILLS", "10"))
+PEOPLE = 500 + 120 * KILLS
 CONCURRENCY = 2
 PATIENCE_SECONDS = 120
 LOCAL_HOUR = 9
@@ -42,6 +46,7 @@ class Stage:
 
     environment: dict[str, str]
     log: Path
+    trap: Path
     diary: IO[bytes]  # what the processes say, for whoever looks into a failure
 
     def accepted(self) -> list[str]:
@@ -79,6 +84,16 @@ class Stage:
             connection.execute(lapsed.values(lease_until=datetime(2000, 1, 1, tzinfo=UTC)))
         engine.dispose()
 
+    def kill_at(self, point: str, count: int, process: subprocess.Popen[bytes], *, group: bool) -> None:
+        """Let the sink kill a process (or its group) when ``point`` comes by for the ``count``th time."""
+        draft = self.trap.with_suffix(".draft")
+        draft.write_text(f"{point} {count} {-process.pid if group else process.pid}")
+        draft.rename(self.trap)
+        try:
+            assert process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the point {point!r} never came by") from None
+
     def settings(self) -> dict[str, str]:
         """Return the settings of the environment by field name."""
         prefix = "PAPERLARK_"
@@ -105,18 +120,18 @@ def morning_zone() -> str:
 
 
 @contextlib.contextmanager
-def sink(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Run a sink that takes its time with each message; gives its relay URL and its log."""
-    log = folder / "accepted.log"
+def sink(folder: Path) -> Iterator[tuple[str, Path, Path]]:
+    """Run a sink that takes its time with each message; gives its relay URL, its log and its trap."""
+    log, trap = folder / "accepted.log", folder / "trap"
     log.touch()
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.sink", "--log", str(log), "--delay", "0.02"],
+        [sys.executable, "-m", "tests.sink", "--log", str(log), "--delay", "0.02", "--trap", str(trap)],
         stdout=subprocess.PIPE,
         cwd=Path(__file__).parents[2],
     )
     try:
         port = int(process.stdout.readline())
-        yield f"smtp://127.0.0.1:{port}?starttls=never", log
+        yield f"smtp://127.0.0.1:{port}?starttls=never", log, trap
     finally:
         process.kill()
         process.wait()
@@ -129,7 +144,7 @@ def make_stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
     with contextlib.ExitStack() as stack:
 
         def make(**settings: str) -> Stage:
-            relay, log = stack.enter_context(sink(tmp_path))
+            relay, log, trap = stack.enter_context(sink(tmp_path))
             environment = {
                 **{name: value for name, value in os.environ.items() if not name.startswith("PAPERLARK_")},
                 "PAPERLARK_DATA_DIR": str(tmp_path / "data"),
@@ -138,7 +153,7 @@ def make_stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
                 "PAPERLARK_BASE_URL": f"http://127.0.0.1:{free_port()}",
                 **settings,
             }
-            stage = Stage(environment, log, stack.enter_context((tmp_path / "diary.log").open("wb")))
+            stage = Stage(environment, log, trap, stack.enter_context((tmp_path / "diary.log").open("wb")))
             stage.run("migrate")
             stage.run("collect")
             people = tmp_path / "people.csv"
@@ -172,50 +187,86 @@ def _offset() -> timedelta:
     return timedelta(hours=ahead)
 
 
-@pytest.mark.trust(102, 104)
-@pytest.mark.timeout(600)
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One kill: where, after how much, and whether the broker has forgotten everything before it."""
+
+    point: str | None  # None: at random
+    count: int
+    forget: bool
+
+
+def plan(chance: random.Random) -> list[Kill]:
+    """Plan the kills: at random and at each point in turn, every other one with a forgetful broker."""
+    kills = []
+    for number in range(KILLS):
+        point = (None, *POINTS)[number % (1 + len(POINTS))]
+        count = 1 if point in ("connect", "ehlo") else chance.randint(1, 60)
+        kills.append(Kill(point, count, forget=number % 2 == 1))
+    return kills
+
+
+def carry_out(
+    stage: Stage, kill: Kill, process: subprocess.Popen[bytes], *, group: bool, forget: Callable[[], None]
+) -> None:
+    """Kill a process that sends; at the latest when its time is up it is dead all the same."""
+    before = len(stage.accepted())
+    try:
+        if kill.forget and kill.count > 1:
+            assert stage.wait_for(before + 1), "no digest went out"
+            forget()
+        if kill.point is not None:
+            stage.kill_at(kill.point, kill.count, process, group=group)
+        else:
+            assert stage.wait_for(before + kill.count), "no digest went out"
+    finally:
+        stage.trap.unlink(missing_ok=True)
+        with contextlib.suppress(ProcessLookupError):
+            (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
+        process.wait()
+    time.sleep(0.3)  # what the dead wrote to their sockets may still arrive
+    stage.let_leases_lapse()
+
+
+@pytest.mark.trust(102, 104, 105)
+@pytest.mark.timeout(600 + 60 * KILLS)
 def test_killing_the_whole_process_tree(make_stage: Callable[..., Stage]) -> None:
     """One process tree, SQLite, our own broker: only the head is killed, the kernel takes the rest."""
-    stage, chance = make_stage(), random.Random(7)
-    kills = 0
-    for _ in range(KILLS):
-        goal = len(stage.accepted()) + chance.randint(1, 60)
+    stage = make_stage()
+    kills = plan(random.Random(7))
+    for kill in kills:
         tree = stage.start("serve")
-        try:
-            assert stage.wait_for(goal), "no digest went out"
-        finally:
-            os.kill(tree.pid, signal.SIGKILL)
-            tree.wait()
-        kills += 1
-        time.sleep(0.3)  # what the dead wrote to their sockets may still arrive
-        stage.let_leases_lapse()
+        carry_out(stage, kill, tree, group=False, forget=lambda: forget_all(broker_of(stage)))
     assert len(stage.accepted()) < PEOPLE, "it was over before the last kill: nothing was tested"
-    judge(stage, kills)
+    judge(stage, len(kills))
 
 
-@pytest.mark.trust(102, 104)
-@pytest.mark.timeout(600)
+@pytest.mark.trust(102, 104, 105)
+@pytest.mark.timeout(600 + 60 * KILLS)
 def test_killing_the_worker(make_stage: Callable[..., Stage], postgres_url: str, redis_url: str) -> None:
     """Processes of their own, Postgres, Valkey: the worker with all its children is killed."""
-    stage, chance = (
-        make_stage(PAPERLARK_DATABASE_URL=postgres_url, PAPERLARK_REDIS_URL=redis_url),
-        random.Random(11),
-    )
-    bell = CeleryBell(redis_url)
-    for _ in range(KILLS):
-        goal = len(stage.accepted()) + chance.randint(1, 60)
+    stage = make_stage(PAPERLARK_DATABASE_URL=postgres_url, PAPERLARK_REDIS_URL=redis_url)
+    kills, bell = plan(random.Random(11)), CeleryBell(redis_url)
+    for kill in kills:
         worker = stage.start("worker", "--concurrency", str(CONCURRENCY))
-        try:
-            bell.ring("mail.sweep")
-            bell.ring("digests.plan_due")
-            bell.ring("mail.deliver", "bulk")
-            bell.ring("mail.deliver", "bulk")
-            assert stage.wait_for(goal), "no digest went out"
-        finally:
-            os.killpg(worker.pid, signal.SIGKILL)
-            worker.wait()
-        time.sleep(0.3)
-        stage.let_leases_lapse()
+        bell.ring("mail.sweep")
+        bell.ring("digests.plan_due")
+        bell.ring("mail.deliver", "bulk")
+        bell.ring("mail.deliver", "bulk")
+        carry_out(stage, kill, worker, group=True, forget=lambda: forget_all(redis_url))
     bell.close()
     assert len(stage.accepted()) < PEOPLE, "it was over before the last kill: nothing was tested"
-    judge(stage, KILLS)
+    judge(stage, len(kills))
+
+
+def forget_all(broker_url: str) -> None:
+    """Empty the broker."""
+    with redis.Redis.from_url(broker_url) as broker:
+        broker.flushall()
+
+
+def broker_of(stage: Stage) -> str:
+    """Return the URL of the broker that a process tree runs for itself."""
+    file = Path(stage.environment["PAPERLARK_DATA_DIR"]) / "broker" / "valkey.conf"
+    words = dict(line.split(" ", 1) for line in file.read_text().splitlines())
+    return f"redis://:{words['requirepass']}@127.0.0.1:{words['port']}/0"
