@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.digests.choosing import Draft, choose, load_full_profiles
-from service.digests.composing import compose_letter
+from service.digests.composing import CardShelf, compose_letter, read_selection
 from service.digests.due import Due
 from service.digests.freezing import freeze_selection
 from service.digests.schedule import local_date, open_zone
@@ -55,6 +55,13 @@ def _preview(
     links: Links,
     patience: timedelta,
 ) -> DigestLetter | None:
+    draft = draft_now(session, person, profile, Shelves(now, patience=patience))
+    return _letter(session, person, profile, draft, links) if draft else None
+
+
+def draft_now(session: Session, person: SubscriberRow, profile: Profile, shelves: Shelves) -> Draft | None:
+    """Draft the digest a person would get at the instant of ``shelves``; None if it would be empty."""
+    now = shelves.now
     due = Due(
         subscriber_id=person.id,
         public_id=person.public_id,
@@ -66,23 +73,23 @@ def _preview(
         last_digest_at=person.last_digest_at,
         is_first=True,  # an empty one is to be nothing, not a record
     )
-    shelves = Shelves(now, patience=patience)
     had_one = person.last_digest_at is not None
     days = window_days(now, person.last_digest_at) if had_one else shelves.days_for(session, due)
     drafts = choose(session, shelves, days, [due], {person.id: profile})
-    return _letter(session, person, profile, drafts[0], links) if drafts else None
+    return drafts[0] if drafts else None
 
 
 def _letter(
     session: Session, person: SubscriberRow, profile: Profile, draft: Draft, links: Links
 ) -> DigestLetter:
-    digest = DigestRow(issue_date=draft.due.issue_date, is_first=False)
+    items = read_selection(freeze_selection(draft))
     return compose_letter(
         person,
-        digest,
-        freeze_selection(draft),
-        papers=shelf.papers_by_id(session, draft.papers),
+        draft.due.issue_date,
+        items,
+        cards=CardShelf().load(session, items),
         interests=[interest.name for interest in profile.interests],
+        is_first=False,
         notice=draft.notice,
         links=links,
     )
