@@ -20,7 +20,7 @@ from service.subscribers.tables import SubscriberRow
 __all__ = ["change", "load", "pause", "preferences_token", "resume"]
 
 LONGEST_PAUSE = timedelta(days=366)
-_PLAIN_FIELDS = ("timezone", "send_hour", "weekdays", "paper_count")
+_PLAIN_FIELDS = ("timezone", "send_hour", "weekdays", "paper_count", "explores")
 
 
 def load(session: Session, keyring: Keyring, token: str) -> tuple[SubscriberRow, Preferences] | None:

@@ -23,6 +23,7 @@ MAXIMUM_TERM = 60  # characters of a word, mute or author
 Raw = str | int | Sequence[str] | None
 
 _SPLIT = re.compile(r"[;\n\r\u2028\u2029]")
+_SPLIT_LINES = re.compile(r"[\n\r\u2028\u2029]")
 _SPLIT_WORDS = re.compile(r"[;,\n\r\u2028\u2029]")
 _HOUR = re.compile(r"(\d{1,2})(?::00)?", re.ASCII)
 _NUMBER = re.compile(r"\d{1,3}", re.ASCII)
@@ -112,6 +113,11 @@ def read_entries(raw: Raw, *, limit: int) -> list[str]:
     return _limited(_entries(raw, _SPLIT), limit)
 
 
+def read_lines(raw: Raw, *, limit: int) -> list[str]:
+    """Return the lines of a text, or of several, clean, each once, at most ``limit``."""
+    return _limited(_entries(raw, _SPLIT_LINES), limit)
+
+
 def read_terms(raw: Raw, *, limit: int, shortest: int = 1) -> list[str]:
     """Return words or phrases parted by commas, semicolons or line ends, clean, each once."""
     terms = _limited(_entries(raw, _SPLIT_WORDS), limit)
@@ -124,10 +130,13 @@ def read_terms(raw: Raw, *, limit: int, shortest: int = 1) -> list[str]:
 
 
 def read_codes(raw: Raw, *, limit: int, fold: Callable[[str], str | None]) -> list[str]:
-    """Return arXiv categories by their present codes; ``fold`` knows them all, and their aliases."""
+    """Return arXiv categories by their present codes; ``fold`` knows them all, and their aliases.
+
+    An archive, "cs" or "cs.*", stands for all its categories and is given as "cs.*".
+    """
     codes = []
     for entry in _limited(_entries(raw, _SPLIT_WORDS), limit):
-        code = fold(entry)
+        code = fold(entry) or fold_archive(entry)
         if code is None:
             raise FieldError(f"arXiv has no category {quoted(entry)}; a category looks like cs.CL.")
         codes.append(code)

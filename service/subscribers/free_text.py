@@ -162,11 +162,11 @@ class _Found:
         return _HELD.fullmatch(text.strip()) is not None
 
     def add_phrase(self, text: str) -> None:
-        self.phrases.append(_checked(self.release(text)))
+        self.phrases.append(checked(self.release(text)))
 
     def add_against(self, text: str) -> None:
         phrase = self.release(text)
-        self.against.append(_category(phrase) or _checked(phrase))
+        self.against.append(_category(phrase) or checked(phrase))
 
     def result(self) -> Understood:
         lists = (_each_once(one) for one in (self.phrases, self.against, self.authors))
@@ -303,7 +303,8 @@ def _category(text: str) -> str | None:
     return known
 
 
-def _checked(phrase: str) -> str:
+def checked(phrase: str) -> str:
+    """Return a phrase that can be looked for; raise FieldError if it can not."""
     if len(phrase) > LONGEST_PHRASE:
         raise FieldError(f"{quoted(phrase)} is too long: please put commas between things.")
     if len(phrase) < 2 or not any(sign.isalnum() for sign in phrase):
@@ -312,7 +313,10 @@ def _checked(phrase: str) -> str:
 
 
 def _each_once(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple({text.casefold(): text for text in reversed(list(texts))}.values())[::-1]
+    found: dict[str, str] = {}
+    for text in texts:
+        found.setdefault(text.casefold(), text)
+    return tuple(found.values())
 
 
 def _few_enough(texts: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,44 +1,49 @@
 """What a subscriber chose, and the one reader of it: web form, JSON API and CSV import share it. Pure."""
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from service.papers.taxonomy import CATEGORIES, fold_category
+from service.papers.taxonomy import fold_category
 from service.subscribers import fields
 from service.subscribers.fields import WEEKDAYS, FieldError, Raw
-from service.subscribers.topics import topic_by_name, topic_by_slug
+from service.subscribers.interests import (
+    EXAMPLES_NAME,
+    MAXIMUM_AUTHORS,
+    MAXIMUM_CATEGORIES,
+    MAXIMUM_EXAMPLES,
+    MAXIMUM_INTERESTS,
+    MAXIMUM_MUTES,
+    InterestDraft,
+    InvalidInterest,
+    category_draft,
+    draft_fields,
+    draft_from_text,
+    known_topic,
+    plain_field,
+    read_interest,
+    read_mutes,
+)
+
+__all__ = [
+    "EXAMPLES_NAME",
+    "MAXIMUM_MUTES",
+    "InterestDraft",
+    "InvalidPreferences",
+    "Preferences",
+    "as_json",
+    "describe_schedule",
+    "describe_weekdays",
+    "form_values",
+    "from_json",
+    "read_preferences",
+]
 
 MAXIMUM_TOPICS = 30
 MAXIMUM_WORDS = 30
-MAXIMUM_CATEGORIES = 20
-MAXIMUM_AUTHORS = 20
-MAXIMUM_EXAMPLES = 20
-MAXIMUM_MUTES = 50
-SHORTEST_MUTE = 2  # one letter would mute everything
-
-EXAMPLES_NAME = "Papers like your examples"
 
 T = TypeVar("T")
-
-_LIKE_A_CATEGORY = re.compile(
-    r"(?:cs|econ|eess|math|stat|q-bio|q-fin|astro-ph|cond-mat|physics|nlin)\.[A-Za-z-]+"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InterestDraft:
-    """One interest as chosen. A catalogue topic carries its slug only: its phrases are the catalogue's."""
-
-    name: str
-    topic: str | None = None
-    phrases: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-    authors: tuple[str, ...] = ()
-    examples: tuple[str, ...] = ()  # arXiv ids
-    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,7 @@ class Preferences:
     paper_count: int = 10
     interests: tuple[InterestDraft, ...] = ()
     mutes: tuple[str, ...] = ()
+    explores: bool = True  # one paper outside the interests may come, and is said to be one
 
 
 class InvalidPreferences(ValueError):
@@ -62,12 +68,20 @@ class InvalidPreferences(ValueError):
         self.errors = dict(errors)
 
 
-def read_preferences(form: Mapping[str, Raw]) -> Preferences:
-    """Read ``timezone, hour, weekdays, papers, topics, words, categories, authors, examples, mutes``.
+def read_preferences(form: Mapping[str, Any]) -> Preferences:
+    """Read what was chosen, by field; other fields are left alone.
 
-    A value is text or a list of texts (hour and papers may be numbers); a field that is missing or empty
-    takes its default; other fields are left alone. ``topics`` takes slugs and names of the catalogue and
-    arXiv categories; what is neither is words to look for.
+    =====================================  ==========================================================
+    timezone, hour, weekdays, papers       when and how much
+    about                                  interests in the person's own words, one a line
+    topics                                 slugs and names of the catalogue, arXiv categories, words
+    words, categories, authors, examples   what to look for; each word, category and author by itself
+    interests                              named ones: a list of mappings, see interests.read_interest
+    mutes, explore                         what never comes; whether something else may
+    =====================================  ==========================================================
+
+    A value is text or a list of texts (hour and papers may be numbers, explore a truth value); a field that
+    is missing or empty takes its default.
 
     Raises:
         InvalidPreferences: with every field that is off, not only the first.
@@ -85,7 +99,10 @@ def read_preferences(form: Mapping[str, Raw]) -> Preferences:
             return default
 
     none: tuple[InterestDraft, ...] = ()
+    named = _read_interests(form.get("interests"), errors)
     interests = (
+        *named,
+        *_with_names_of_their_own(read("about", _read_about, none), named),
         *read("topics", _read_topics, none),
         *read("words", _read_words, none),
         *read("categories", _read_categories, none),
@@ -98,7 +115,8 @@ def read_preferences(form: Mapping[str, Raw]) -> Preferences:
         weekdays=read("weekdays", fields.read_weekdays, fields.MONDAY_TO_FRIDAY),
         paper_count=read("papers", fields.read_paper_count, 10),
         interests=tuple({draft.name.casefold(): draft for draft in reversed(interests)}.values())[::-1],
-        mutes=read("mutes", _read_mutes, ()),
+        mutes=read("mutes", read_mutes, ()),
+        explores=read("explore", fields.read_flag, True),
     )
     if errors:
         raise InvalidPreferences(errors)
@@ -106,8 +124,20 @@ def read_preferences(form: Mapping[str, Raw]) -> Preferences:
 
 
 def form_values(preferences: Preferences) -> dict[str, Any]:
-    """Return the fields of :func:`read_preferences` that read as these preferences: lists and numbers."""
-    interests = preferences.interests
+    """Return the fields of :func:`read_preferences` that read as these preferences: lists and numbers.
+
+    An interest that is a topic, word, category, author or example and nothing else stands in that field's
+    list; the others stand in ``interests``.
+    """
+    lists: dict[str, list[Any]] = {
+        name: [] for name in ("topics", "words", "categories", "authors", "examples", "interests")
+    }
+    for draft in preferences.interests:
+        field = plain_field(draft)
+        if field is None or (field == "examples" and lists["examples"]):
+            lists["interests"].append(draft_fields(draft))
+        else:
+            lists[field] += [draft.topic] if field == "topics" else getattr(draft, _FIELD_OF[field])
     return {
         "timezone": preferences.timezone,
         "hour": preferences.send_hour,
@@ -115,13 +145,18 @@ def form_values(preferences: Preferences) -> dict[str, Any]:
             day.lower() for number, day in enumerate(WEEKDAYS) if preferences.weekdays >> number & 1
         ],
         "papers": preferences.paper_count,
-        "topics": [interest.topic for interest in interests if interest.topic],
-        "words": [phrase for interest in interests if not interest.topic for phrase in interest.phrases],
-        "categories": [code for interest in interests if not interest.topic for code in interest.categories],
-        "authors": [author for interest in interests for author in interest.authors],
-        "examples": [paper for interest in interests for paper in interest.examples],
+        **lists,
         "mutes": list(preferences.mutes),
+        "explore": preferences.explores,
     }
+
+
+_FIELD_OF = {
+    "words": "phrases",
+    "categories": "categories",
+    "authors": "authors",
+    "examples": "examples",
+}
 
 
 def describe_schedule(preferences: Preferences) -> str:
@@ -152,6 +187,7 @@ def as_json(preferences: Preferences) -> dict[str, Any]:
         "paper_count": preferences.paper_count,
         "interests": [_draft_as_json(draft) for draft in preferences.interests],
         "mutes": list(preferences.mutes),
+        "explores": preferences.explores,
     }
 
 
@@ -183,29 +219,64 @@ def _draft_as_json(draft: InterestDraft) -> dict[str, Any]:
         "categories": draft.categories,
         "authors": draft.authors,
         "examples": draft.examples,
+        "against": draft.against,
+        "mutes": draft.mutes,
         "weight": draft.weight,
     }
     return {
-        name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if value or name == "weight"  # a weight of 0 is one
     }
+
+
+def _read_interests(raw: Any, errors: dict[str, str]) -> tuple[InterestDraft, ...]:
+    """Read the named interests; each error is named such as ``interests.0.text``."""
+    if raw is None or raw in ("", [], ()):
+        return ()
+    if not isinstance(raw, list | tuple) or not all(isinstance(one, Mapping) for one in raw):
+        errors["interests"] = "This takes a list of interests, each with fields of its own."
+        return ()
+    if len(raw) > MAXIMUM_INTERESTS:
+        errors["interests"] = f"At most {MAXIMUM_INTERESTS} interests can have a name of their own."
+        return ()
+    drafts: dict[str, InterestDraft] = {}
+    for place, one in enumerate(raw):
+        try:
+            draft = read_interest(one)
+        except InvalidInterest as error:
+            errors |= {f"interests.{place}.{field}": message for field, message in error.errors.items()}
+            continue
+        if drafts.setdefault(draft.name.casefold(), draft) != draft:
+            errors[f"interests.{place}.name"] = f"Two interests are called “{draft.name}”."
+    return tuple(drafts.values())
+
+
+def _read_about(raw: Raw) -> tuple[InterestDraft, ...]:
+    return tuple(map(draft_from_text, fields.read_lines(raw, limit=MAXIMUM_INTERESTS)))
+
+
+def _with_names_of_their_own(
+    drafts: Iterable[InterestDraft], named: Iterable[InterestDraft]
+) -> tuple[InterestDraft, ...]:
+    """Number the names that are taken: they come from the first words, and two wishes may begin alike."""
+    taken = {draft.name.casefold(): draft for draft in named}
+    result = []
+    for draft in drafts:
+        name, number = draft.name, 2
+        while name.casefold() in taken and replace(taken[name.casefold()], name=draft.name) != draft:
+            name, number = f"{draft.name} ({number})", number + 1
+        taken[name.casefold()] = draft
+        result.append(replace(draft, name=name))
+    return tuple(result)
 
 
 def _read_topics(raw: Raw) -> tuple[InterestDraft, ...]:
     drafts: list[InterestDraft] = []
     for entry in fields.read_entries(raw, limit=MAXIMUM_TOPICS):
-        known = _known_topic(entry)
-        drafts += [known] if known else [_known_topic(term) or _words(term) for term in _terms(entry)]
+        known = known_topic(entry)
+        drafts += [known] if known else [known_topic(term) or _words(term) for term in _terms(entry)]
     return tuple(drafts)
-
-
-def _known_topic(entry: str) -> InterestDraft | None:
-    topic = topic_by_slug(entry.lower()) or topic_by_name(entry)
-    if topic:
-        return InterestDraft(name=topic.name, topic=topic.slug)
-    code = fold_category(entry)
-    if code is None and _LIKE_A_CATEGORY.fullmatch(entry):
-        raise FieldError(f"arXiv has no category “{entry}”; a category looks like cs.CL.")
-    return _category(code) if code else None
 
 
 def _read_words(raw: Raw) -> tuple[InterestDraft, ...]:
@@ -222,11 +293,7 @@ def _words(term: str) -> InterestDraft:
 
 def _read_categories(raw: Raw) -> tuple[InterestDraft, ...]:
     codes = fields.read_codes(raw, limit=MAXIMUM_CATEGORIES, fold=fold_category)
-    return tuple(_category(code) for code in codes)
-
-
-def _category(code: str) -> InterestDraft:
-    return InterestDraft(name=f"{code} ({CATEGORIES[code]})", categories=(code,))
+    return tuple(category_draft(code) for code in codes)
 
 
 def _read_authors(raw: Raw) -> tuple[InterestDraft, ...]:
@@ -240,7 +307,3 @@ def _read_authors(raw: Raw) -> tuple[InterestDraft, ...]:
 def _read_examples(raw: Raw) -> tuple[InterestDraft, ...]:
     papers = fields.read_paper_ids(raw, limit=MAXIMUM_EXAMPLES)
     return (InterestDraft(name=EXAMPLES_NAME, examples=tuple(papers)),) if papers else ()
-
-
-def _read_mutes(raw: Raw) -> tuple[str, ...]:
-    return tuple(fields.read_terms(raw, limit=MAXIMUM_MUTES, shortest=SHORTEST_MUTE))

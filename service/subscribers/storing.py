@@ -53,6 +53,7 @@ def load_preferences(session: Session, subscriber: SubscriberRow) -> Preferences
         paper_count=subscriber.paper_count,
         interests=tuple(_draft(row) for row in rows),
         mutes=tuple(subscriber.mutes),
+        explores=subscriber.explores,
     )
 
 
@@ -78,6 +79,7 @@ def columns(preferences: Preferences) -> dict[str, Any]:
         "weekdays": preferences.weekdays,
         "paper_count": preferences.paper_count,
         "mutes": list(preferences.mutes),
+        "explores": preferences.explores,
     }
 
 
@@ -97,7 +99,8 @@ def _values(draft: InterestDraft) -> Mapping[str, Any]:
         "categories": list(draft.categories),
         "authors": list(draft.authors),
         "examples": list(draft.examples),
-        "mutes": [],
+        "against": list(draft.against),
+        "mutes": list(draft.mutes),
         "weight": draft.weight,
     }
 
@@ -110,5 +113,7 @@ def _draft(row: InterestRow) -> InterestDraft:
         categories=tuple(row.categories),
         authors=tuple(row.authors),
         examples=tuple(row.examples),
+        against=tuple(row.against),
+        mutes=tuple(row.mutes),
         weight=row.weight,
     )

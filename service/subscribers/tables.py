@@ -3,7 +3,17 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    true,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Base, BigId
@@ -24,6 +34,8 @@ class SubscriberRow(Base):
     weekdays: Mapped[int] = mapped_column(SmallInteger, default=0b0011111)  # bit 0 is Monday
     paper_count: Mapped[int] = mapped_column(SmallInteger, default=10)
     mutes: Mapped[list[str]] = mapped_column(JSON, default=list)
+    # Whether a paper outside the interests may come; set by the database where older code leaves it out.
+    explores: Mapped[bool] = mapped_column(default=True, server_default=true())
     token_version: Mapped[int] = mapped_column(default=0)  # raised to void preference links
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -51,6 +63,7 @@ class InterestRow(Base):
     categories: Mapped[list[str]] = mapped_column(JSON, default=list)
     authors: Mapped[list[str]] = mapped_column(JSON, default=list)
     examples: Mapped[list[str]] = mapped_column(JSON, default=list)
+    against: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     mutes: Mapped[list[str]] = mapped_column(JSON, default=list)
     weight: Mapped[float] = mapped_column(default=1.0)
 
