@@ -37,6 +37,7 @@ BigId = BigInteger().with_variant(Integer, "sqlite")
 
 SQLITE_BUSY_MILLISECONDS = 30_000
 READ_ONLY = "paperlark_read_only"
+_decode_json = json.JSONDecoder().decode
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -105,12 +106,18 @@ def make_engine(url: str) -> Engine:
     """Make an engine with the settings each database needs to be correct under concurrency."""
     if not url.startswith("sqlite"):
         return create_engine(
-            url, pool_pre_ping=True, pool_size=5, max_overflow=15, json_serializer=_write_json
+            url,
+            pool_pre_ping=True,
+            pool_size=5,
+            max_overflow=15,
+            json_serializer=write_json,
+            json_deserializer=_read_json,
         )
     engine = create_engine(
         url,
         connect_args={"timeout": SQLITE_BUSY_MILLISECONDS / 1000, "check_same_thread": False},
-        json_serializer=_write_json,
+        json_serializer=write_json,
+        json_deserializer=_read_json,
     )
     event.listen(engine, "do_connect", _make_sqlite_file)
     event.listen(engine, "connect", _prepare_sqlite)
@@ -118,11 +125,26 @@ def make_engine(url: str) -> Engine:
     return engine
 
 
-def _write_json(value: Any) -> str:
+class JsonText(str):
+    """JSON that is written already: a column of JSON takes it as it is."""
+
+    __slots__ = ()
+
+
+def write_json(value: Any) -> str:
+    """Write a value for a column of JSON."""
+    if type(value) is JsonText:
+        return value
     # Most of what is kept as JSON is an empty list or map, and bulk inserts write a great many of them.
     if value in ([], {}):
         return "[]" if isinstance(value, list) else "{}"
     return json.dumps(value)
+
+
+def _read_json(text: str | bytes) -> Any:
+    if text in {"[]", b"[]"}:
+        return []
+    return _decode_json(text if isinstance(text, str) else text.decode("utf-8"))
 
 
 def _make_sqlite_file(_dialect: Dialect, _record: object, cargs: Any, _cparams: Any) -> None:

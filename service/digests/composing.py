@@ -4,14 +4,17 @@ Asked inside the claim's transaction. Whoever left, paused or is suppressed sinc
 word muted since then takes its papers out.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import Row, Text, cast, select
 from sqlalchemy.orm import Session
 
+from service.bulk import among
 from service.digests.tables import DigestRow
 from service.mail.composing import Claimed, Refusal
 from service.mail.letters import Card, DigestLetter, Letter
@@ -21,14 +24,96 @@ from service.papers.tables import PaperRow
 from service.ranking.corpus import Corpus
 from service.ranking.muting import muted
 from service.ranking.values import Profile
-from service.subscribers.links import Links
-from service.subscribers.profiles import load_profiles
+from service.subscribers.links import Holder, Links
+from service.subscribers.profiles import load_interest_names, load_profiles
 from service.subscribers.status import Status
 from service.subscribers.tables import SubscriberRow
 
 KINDS = ("digest",)
 AUTHORS_SHOWN = 3
 ARXIV_PAGE = "https://arxiv.org/abs/{}"
+Columns = Row[*tuple[Any, ...]]
+LINES = 16_384  # lines of selections kept, read: a third of a kilobyte each
+CARDS = 8_192
+
+_PERSON = (
+    SubscriberRow.id,
+    SubscriberRow.public_id,
+    SubscriberRow.address,
+    SubscriberRow.status,
+    SubscriberRow.token_version,
+    SubscriberRow.paused_until,
+    SubscriberRow.updated_at,
+)
+_DIGEST = (
+    DigestRow.id,
+    DigestRow.subscriber_id,
+    DigestRow.issue_date,
+    DigestRow.is_first,
+    DigestRow.planned_at,
+    cast(DigestRow.selection, Text).label("selection"),
+)
+# What a card shows of a paper as it stands now.
+_PAPER = (
+    PaperRow.id,
+    PaperRow.title,
+    PaperRow.authors,
+    PaperRow.author_count,
+    PaperRow.abstract,
+    PaperRow.summary,
+    PaperRow.listed_on,
+    PaperRow.repository_url,
+)
+
+
+class Person(Holder, Protocol):
+    """What a letter needs of its reader: a row, or some columns of it."""
+
+    @property
+    def address(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """One paper of a frozen selection. The same line of selections is the same object, and known by that."""
+
+    paper: str
+    is_trending: bool
+    upvotes: int | None
+    comments: int | None
+    stars: int | None
+    reasons: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class CardShelf:
+    """Cards as they were made last: one object as long as paper and item say the same.
+
+    Whoever keeps something by the card then finds it again.
+    """
+
+    limit: int = CARDS
+    _rows: dict[str, Columns] = field(default_factory=dict)
+    _cards: dict[Item, Card] = field(default_factory=dict)
+
+    def load(self, session: Session, items: Iterable[Item]) -> dict[Item, Card]:
+        """Return the cards of those items whose papers are there and not withdrawn."""
+        wanted = set(items)
+        query = select(*_PAPER).where(
+            among(session, PaperRow.id, {item.paper for item in wanted}), PaperRow.withdrawn_at.is_(None)
+        )
+        rows: dict[str, Columns] = {row.id: row for row in session.execute(query)}
+        changed = {id_ for id_, row in rows.items() if self._rows.get(id_) != row}
+        if changed or len(self._cards) > self.limit:
+            is_full = len(self._cards) > self.limit
+            self._rows = rows if is_full else self._rows | rows
+            kept = () if is_full else self._cards.items()
+            self._cards = {item: card for item, card in kept if item.paper not in changed}
+        found: dict[Item, Card] = {}
+        for item in wanted:
+            if row := rows.get(item.paper):
+                found[item] = self._cards.get(item) or self._cards.setdefault(item, _card(row, item))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +121,27 @@ class DigestComposer:
     """Composer for the kinds of :data:`KINDS`."""
 
     links: Links
+    shelf: CardShelf = field(default_factory=CardShelf, compare=False)
 
     def compose(
         self, session: Session, deliveries: Sequence[Claimed], now: datetime
     ) -> Mapping[int, Letter | Refusal]:
         """Return a letter or a refusal for the id of every delivery given."""
         ids = [delivery.subscriber_id for delivery in deliveries if delivery.subscriber_id is not None]
-        people = _by_id(session.scalars(select(SubscriberRow).where(SubscriberRow.id.in_(ids))))
-        digest_ids = [delivery.digest_id for delivery in deliveries]
-        digests = _by_id(session.scalars(select(DigestRow).where(DigestRow.id.in_(digest_ids))))
-        chosen = {item["paper"] for digest in digests.values() for item in digest.selection}
+        people = _by_id(session.execute(select(*_PERSON).where(among(session, SubscriberRow.id, ids))))
+        digest_ids = [delivery.digest_id for delivery in deliveries if delivery.digest_id is not None]
+        digests = _by_id(session.execute(select(*_DIGEST).where(among(session, DigestRow.id, digest_ids))))
+        items = {digest.id: read_selection(digest.selection) for digest in digests.values()}
+        changed = {
+            digest.subscriber_id
+            for digest in digests.values()
+            if (person := people.get(digest.subscriber_id)) and person.updated_at > digest.planned_at
+        }
         desk = _Desk(
-            papers=shelf.papers_by_id(session, sorted(chosen)),
-            profiles=load_profiles(session, list(people)),
+            items=items,
+            cards=self.shelf.load(session, {item for each in items.values() for item in each}),
+            interests=load_interest_names(session, list(people)),
+            changed=_load_changes(session, changed, (item for each in items.values() for item in each)),
             suppressed=self._suppressed(session, people),
             links=self.links,
             now=now,
@@ -60,25 +153,48 @@ class DigestComposer:
             for delivery in deliveries
         }
 
-    def _suppressed(self, session: Session, people: Mapping[int, SubscriberRow]) -> set[int]:
+    def _suppressed(self, session: Session, people: Mapping[int, Columns]) -> set[int]:
         keyring = self.links.keyring
         keys = {key: person.id for person in people.values() for key in keyring.address_keys(person.address)}
         return {keys[key] for key in suppressed(session, keys)}
+
+
+def read_selection(text: str) -> list[Item]:
+    """Read a frozen selection; one that is written a paper a line (freezing) is read line by line."""
+    if text.startswith("[\n"):
+        return [_read_line(line) for line in text[2:-2].split(",\n")]
+    return [_read_item(item) for item in json.loads(text)]
+
+
+@lru_cache(LINES)
+def _read_line(line: str) -> Item:
+    return _read_item(json.loads(line))
+
+
+def _read_item(item: Mapping[str, Any]) -> Item:
+    return Item(
+        paper=item["paper"],
+        is_trending=item["list"] == "trending",
+        upvotes=item["upvotes"],
+        comments=item["comments"],
+        stars=item["stars"],
+        reasons=tuple(item["reasons"]),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Desk:
     """What a chunk of letters is written with."""
 
-    papers: Mapping[str, PaperRow]
-    profiles: Mapping[int, Profile]
-    suppressed: set[int]
+    items: Mapping[int, Sequence[Item]]  # by digest
+    cards: Mapping[Item, Card]  # of the papers that are there
+    interests: Mapping[int, tuple[str, ...]]  # by person
+    changed: Mapping[int, "_Change"]  # who has mutes and changed something since it was planned
+    suppressed: Collection[int]
     links: Links
     now: datetime
 
-    def letter(
-        self, person: SubscriberRow | None, digest: DigestRow | None, delivery: Claimed
-    ) -> Letter | Refusal:
+    def letter(self, person: Columns | None, digest: Columns | None, delivery: Claimed) -> Letter | Refusal:
         if person is None or digest is None:
             return Refusal("erased")
         if person.status != Status.ACTIVE:
@@ -92,49 +208,60 @@ class _Desk:
             return Refusal("muted")
         return compose_letter(
             person,
-            digest,
+            digest.issue_date,
             items,
-            papers=self.papers,
-            interests=[interest.name for interest in self.profiles[person.id].interests],
+            cards=self.cards,
+            interests=self.interests.get(person.id, ()),
+            is_first=digest.is_first,
             notice=delivery.parameters.get("notice"),
             links=self.links,
         )
 
-    def _still_wanted(self, person: SubscriberRow, digest: DigestRow) -> list[dict[str, Any]]:
+    def _still_wanted(self, person: Columns, digest: Columns) -> Sequence[Item]:
         """Leave out papers withdrawn since planning, and those a mute added since then speaks of."""
-        items = [item for item in digest.selection if self._is_here(item["paper"])]
-        profile = self.profiles[person.id]
-        if person.updated_at <= digest.planned_at or not has_mutes(profile):
+        items = [item for item in self.items[digest.id] if item in self.cards]
+        change = self.changed.get(person.id)
+        if change is None or person.updated_at <= digest.planned_at:
             return items
-        wanted = unmuted(profile, [self.papers[item["paper"]] for item in items])
-        return [item for item in items if item["paper"] in wanted]
+        wanted = unmuted(change.profile, [change.papers[item.paper] for item in items])
+        return [item for item in items if item.paper in wanted]
 
-    def _is_here(self, paper_id: str) -> bool:
-        return paper_id in self.papers and self.papers[paper_id].withdrawn_at is None
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    profile: Profile
+    papers: Mapping[str, PaperRow]
+
+
+def _load_changes(session: Session, people: Iterable[int], items: Iterable[Item]) -> dict[int, _Change]:
+    """Load what is needed to judge again by mutes that may be new; for most chunks of letters nothing."""
+    ids = list(people)
+    if not ids:
+        return {}
+    profiles = {id_: one for id_, one in load_profiles(session, ids).items() if has_mutes(one)}
+    papers = shelf.papers_by_id(session, sorted({item.paper for item in items})) if profiles else {}
+    return {id_: _Change(profile, papers) for id_, profile in profiles.items()}
 
 
 def compose_letter(
-    person: SubscriberRow,
-    digest: DigestRow,
-    items: Sequence[Mapping[str, Any]],
+    person: Person,
+    issue_date: date,
+    items: Sequence[Item],
     *,
-    papers: Mapping[str, PaperRow],
+    cards: Mapping[Item, Card],
     interests: Sequence[str],
+    is_first: bool,
     notice: str | None,
     links: Links,
 ) -> DigestLetter:
     """Write the letter of a digest with the frozen ``items`` of its selection."""
-
-    def cards(list_name: str) -> tuple[Card, ...]:
-        return tuple(_card(papers[item["paper"]], item) for item in items if item["list"] == list_name)
-
     return DigestLetter(
         recipient=person.address,
-        issue_date=digest.issue_date,
-        trending=cards("trending"),
-        for_you=cards("for_you"),
+        issue_date=issue_date,
+        trending=tuple([cards[item] for item in items if item.is_trending]),
+        for_you=tuple([cards[item] for item in items if not item.is_trending]),
         interests=tuple(interests),
-        is_first=digest.is_first,
+        is_first=is_first,
         notice=notice,
         list_url=links.reading_list(person),
         preferences_url=links.preferences(person),
@@ -155,7 +282,7 @@ def unmuted(profile: Profile, rows: Sequence[PaperRow]) -> set[str]:
     return {paper.id for paper, is_hidden in zip(corpus.candidates, hidden, strict=True) if not is_hidden}
 
 
-def _card(row: PaperRow, item: Mapping[str, Any]) -> Card:
+def _card(row: Columns, item: Item) -> Card:
     return Card(
         paper_id=row.id,
         title=row.title,
@@ -165,13 +292,13 @@ def _card(row: PaperRow, item: Mapping[str, Any]) -> Card:
         abstract=row.abstract,
         summary=row.summary,
         listed_on=row.listed_on,
-        upvotes=item["upvotes"],
-        comments=item["comments"],
-        stars=item["stars"],
+        upvotes=item.upvotes,
+        comments=item.comments,
+        stars=item.stars,
         repository_url=row.repository_url,
-        reasons=tuple(item["reasons"]),
+        reasons=item.reasons,
     )
 
 
-def _by_id(rows: Any) -> dict[int, Any]:
+def _by_id(rows: Iterable[Columns]) -> dict[int, Columns]:
     return {row.id: row for row in rows}

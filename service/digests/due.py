@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
+from service.bulk import among
 from service.digests.accounting import MAILED
 from service.digests.schedule import Slot, local_date, open_zone
 from service.digests.tables import DigestRow
@@ -16,6 +18,15 @@ from service.subscribers.consent import Kind as ConsentKind
 from service.subscribers.status import Status
 from service.subscribers.tables import ConsentEventRow, SubscriberRow
 
+_ASKED = (
+    SubscriberRow.id,
+    SubscriberRow.public_id,
+    SubscriberRow.paper_count,
+    SubscriberRow.confirmed_at,
+    SubscriberRow.last_digest_at,
+    SubscriberRow.send_hour,
+    SubscriberRow.timezone,
+)
 FIRST_DIGEST_SPAN = timedelta(hours=24)  # how long after confirming a first digest is still made up for
 
 
@@ -94,7 +105,7 @@ def find_due(
                 )
             )
         )
-    return [_due(row, group.issue_date, group.slots[row.send_hour]) for row in session.scalars(query)]
+    return [_due(row, group.issue_date, group.slots[row.send_hour]) for row in session.execute(query)]
 
 
 def find_first(session: Session, now: datetime, *, subscriber_id: int | None = None) -> list[Due]:
@@ -118,7 +129,7 @@ def find_first(session: Session, now: datetime, *, subscriber_id: int | None = N
     query = _people(now).where(lately, confirmed, ~since).order_by(SubscriberRow.id)
     if subscriber_id is not None:
         query = query.where(SubscriberRow.id == subscriber_id)
-    found = [_first(row, open_zone(row.timezone), now) for row in session.scalars(query)]
+    found = [_first(row, open_zone(row.timezone), now) for row in session.execute(query)]
     taken = _dates_taken(session, found)
     return [due for due in found if (due.subscriber_id, due.issue_date) not in taken]
 
@@ -128,7 +139,7 @@ def load_last_scheduled(
 ) -> dict[int, list[datetime]]:
     """Return when each subscriber's scheduled digests of dates from ``since`` on were due."""
     query = select(DigestRow.subscriber_id, DigestRow.due_at).where(
-        DigestRow.subscriber_id.in_(subscriber_ids),
+        among(session, DigestRow.subscriber_id, subscriber_ids),
         DigestRow.issue_date >= since,
         DigestRow.outcome == MAILED,
         DigestRow.is_first.is_(False),
@@ -140,8 +151,8 @@ def load_last_scheduled(
     return found
 
 
-def _people(at: datetime) -> Select[SubscriberRow]:
-    return select(SubscriberRow).where(
+def _people(at: datetime) -> Select[*tuple[Any, ...]]:
+    return select(*_ASKED).where(
         SubscriberRow.status == Status.ACTIVE,
         or_(SubscriberRow.paused_until.is_(None), SubscriberRow.paused_until <= at),
     )
@@ -153,7 +164,7 @@ def _has_digest(issue_date: date) -> ColumnElement[bool]:
     )
 
 
-def _due(row: SubscriberRow, issue_date: date, slot: Slot) -> Due:
+def _due(row: Row[*tuple[Any, ...]], issue_date: date, slot: Slot) -> Due:
     return Due(
         subscriber_id=row.id,
         public_id=row.public_id,
@@ -166,7 +177,7 @@ def _due(row: SubscriberRow, issue_date: date, slot: Slot) -> Due:
     )
 
 
-def _first(row: SubscriberRow, zone: ZoneInfo, now: datetime) -> Due:
+def _first(row: Row[*tuple[Any, ...]], zone: ZoneInfo, now: datetime) -> Due:
     return Due(
         subscriber_id=row.id,
         public_id=row.public_id,

@@ -1,22 +1,26 @@
 """Freezes drafts: what a digest says is written down when it is planned, so that a retry says the same."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from service.bulk import among
+from service.database import JsonText
 from service.digests import ledger
 from service.digests.accounting import MAILED, SKIPPED
 from service.digests.choosing import Draft
 from service.digests.storing import insert_digests
 from service.mail.outbox import BULK, NONCE_BITS, TRANSACTIONAL, queue_many
-from service.ranking.values import Ranked
 from service.subscribers.tables import SubscriberRow
 
 RETRY_SPAN = timedelta(hours=6)  # a relay that says "later" is asked again at least for so long
+LINES = 16_384  # papers as frozen, kept because they stand in many digests
 
 
 def freeze(session: Session, drafts: Sequence[Draft], now: datetime) -> list[Draft]:
@@ -28,38 +32,54 @@ def freeze(session: Session, drafts: Sequence[Draft], now: datetime) -> list[Dra
     ids = insert_digests(session, [_row(draft, now) for draft in drafts])
     stored = [draft for draft in drafts if draft.due.subscriber_id in ids]
     mailed = [(ids[draft.due.subscriber_id], draft) for draft in stored if draft.is_mailed]
-    ledger.enter(session, ((draft.due.subscriber_id, id_, draft.papers) for id_, draft in mailed))
+    ledger.enter(session, [id_ for id_, _ in mailed])
     queue_many(session, [_delivery(id_, draft, now) for id_, draft in mailed])
     session.execute(
         update(SubscriberRow)
-        .where(SubscriberRow.id.in_([draft.due.subscriber_id for _, draft in mailed]))
+        .where(among(session, SubscriberRow.id, [draft.due.subscriber_id for _, draft in mailed]))
         .values(last_digest_at=now)
         .execution_options(synchronize_session=False)
     )
     return stored
 
 
-def freeze_selection(draft: Draft) -> list[dict[str, Any]]:
-    """Return the selection as it is kept: list, reasons and the counts of that moment for each paper."""
+def freeze_selection(draft: Draft) -> JsonText:
+    """Return the selection as it is kept: list, reasons and the counts of that moment for each paper.
+
+    One paper a line: the same line stands in thousands of digests, and whoever has read it once need not
+    again (service/digests/composing.py).
+    """
     if draft.selection is None:
-        return []
-    lists = (("trending", draft.selection.trending), ("for_you", draft.selection.for_you))
-    return [_item(draft, name, paper) for name, papers in lists for paper in papers]
-
-
-def _item(draft: Draft, list_name: str, paper: Ranked) -> dict[str, Any]:
+        return JsonText("[]")
     counts = draft.window.counts if draft.window is not None else {}
-    upvotes, comments, stars = counts.get(paper.id, (None, None, None))
-    return {
-        "paper": paper.id,
+    lists = (("trending", draft.selection.trending), ("for_you", draft.selection.for_you))
+    lines = [
+        _line((name, paper.id, round(paper.score, 6), paper.reasons, paper.interest, counts.get(paper.id)))
+        for name, papers in lists
+        for paper in papers
+    ]
+    return JsonText("[\n" + ",\n".join(lines) + "\n]" if lines else "[]")
+
+
+@lru_cache(LINES)
+def _line(
+    item: tuple[
+        str, str, float, tuple[str, ...], str | None, tuple[int | None, int | None, int | None] | None
+    ],
+) -> str:
+    list_name, paper_id, score, reasons, interest, counts = item
+    upvotes, comments, stars = counts or (None, None, None)
+    words = {
+        "paper": paper_id,
         "list": list_name,
-        "score": round(paper.score, 6),
-        "reasons": list(paper.reasons),
-        "interest": paper.interest,
+        "score": score,
+        "reasons": list(reasons),
+        "interest": interest,
         "upvotes": upvotes,
         "comments": comments,
         "stars": stars,
     }
+    return json.dumps(words)  # no line break stands in it
 
 
 def digest_nonce(public_id: int, issue_date: date) -> int:

@@ -1,11 +1,13 @@
 """Which papers each subscriber has been given: the ledger that keeps a paper from coming twice."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, String, delete, exists, func, insert, select, true, update
 from sqlalchemy.orm import Session
 
+from service.bulk import among, is_postgres
 from service.digests.tables import DigestRow, SeenPaperRow
 from service.papers.tables import PaperRow
 from service.subscribers.tables import SubscriberRow
@@ -15,30 +17,41 @@ def load_seen(
     session: Session, subscriber_ids: Sequence[int], *, since: datetime
 ) -> dict[int, frozenset[str]]:
     """Return the papers each subscriber has been given, of those first seen after ``since``."""
+    papers = (func.array_agg if is_postgres(session) else func.json_group_array)(SeenPaperRow.paper_id)
     query = (
-        select(SeenPaperRow.subscriber_id, SeenPaperRow.paper_id)
+        select(SeenPaperRow.subscriber_id, papers)
         .join(PaperRow, PaperRow.id == SeenPaperRow.paper_id)
-        .where(SeenPaperRow.subscriber_id.in_(subscriber_ids), PaperRow.first_seen_at > since)
+        .where(among(session, SeenPaperRow.subscriber_id, subscriber_ids), PaperRow.first_seen_at > since)
+        .group_by(SeenPaperRow.subscriber_id)
     )
-    seen: dict[int, set[str]] = {subscriber_id: set() for subscriber_id in subscriber_ids}
-    for subscriber_id, paper_id in session.execute(query):
-        seen[subscriber_id].add(paper_id)
-    return {subscriber_id: frozenset(papers) for subscriber_id, papers in seen.items()}
+    seen = dict.fromkeys(subscriber_ids, frozenset[str]())
+    for subscriber_id, given in session.execute(query):
+        seen[subscriber_id] = frozenset(json.loads(given) if isinstance(given, str) else given)
+    return seen
 
 
-def enter(session: Session, rows: Iterable[tuple[int, int, Sequence[str]]]) -> None:
-    """Enter papers as given, by ``(subscriber id, digest id, paper ids)``.
+def enter(session: Session, digest_ids: Sequence[int]) -> None:
+    """Enter the papers of digests just stored as given. The database reads them where they are frozen.
 
     Raises:
         sqlalchemy.exc.IntegrityError: somebody was given one of the papers in the meantime, or is gone.
     """
-    entries = [
-        {"subscriber_id": subscriber_id, "digest_id": digest_id, "paper_id": paper_id}
-        for subscriber_id, digest_id, papers in rows
-        for paper_id in papers
-    ]
-    if entries:
-        session.execute(insert(SeenPaperRow.__table__), entries)  # type: ignore[arg-type]
+    if not digest_ids:
+        return
+    paper_id: ColumnElement[str]
+    if is_postgres(session):
+        items = func.json_array_elements(DigestRow.selection).table_valued("value", name="items")
+        paper_id = items.c.value.op("->>", return_type=String())("paper")
+    else:
+        items = func.json_each(DigestRow.selection).table_valued("value", name="items")
+        paper_id = func.json_extract(items.c.value, "$.paper")
+    given = (
+        select(DigestRow.subscriber_id, paper_id, DigestRow.id)
+        .select_from(DigestRow)
+        .join(items, true())
+        .where(among(session, DigestRow.id, digest_ids))
+    )
+    session.execute(insert(SeenPaperRow).from_select(["subscriber_id", "paper_id", "digest_id"], given))
 
 
 def release(session: Session, digest_ids: Sequence[int]) -> None:

@@ -10,10 +10,8 @@ from service.digests.composing import CardShelf, compose_letter, read_selection
 from service.digests.due import Due
 from service.digests.freezing import freeze_selection
 from service.digests.schedule import local_date, open_zone
-from service.digests.tables import DigestRow
 from service.digests.window import LONGEST_DAYS, Shelves, window_days
 from service.mail.letters import DigestLetter
-from service.papers import shelf
 from service.ranking.values import Profile
 from service.subscribers.links import Links
 from service.subscribers.tables import SubscriberRow

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from service.bulk import insert_new, is_postgres
 from service.digests.tables import DigestRow, PlannerRow
+
+_DIGESTS = DigestRow.metadata.tables[DigestRow.__tablename__]
 
 
 def insert_digests(session: Session, rows: Sequence[dict[str, Any]]) -> dict[int, int]:
@@ -15,20 +17,12 @@ def insert_digests(session: Session, rows: Sequence[dict[str, Any]]) -> dict[int
 
     A pair of subscriber and date that has a digest keeps it: of two planners at once, one wins each pair.
     """
-    if not rows:
-        return {}
-    statement = _insert_new(session, DigestRow, ["subscriber_id", "issue_date"])
-    returned = session.execute(statement.returning(DigestRow.id, DigestRow.subscriber_id), list(rows))
-    return {subscriber_id: digest_id for digest_id, subscriber_id in returned if subscriber_id is not None}
+    new = insert_new(session, _DIGESTS, rows, key=("subscriber_id", "issue_date"))
+    return {subscriber_id: digest_id for digest_id, subscriber_id, _ in new if subscriber_id is not None}
 
 
 def insert_planner(session: Session, database_id: str) -> None:
     """Insert the one row of what planning remembers, if it isn't there."""
-    statement = _insert_new(session, PlannerRow, ["id"])
+    make_insert = postgresql.insert if is_postgres(session) else sqlite.insert
+    statement = make_insert(PlannerRow).on_conflict_do_nothing(index_elements=["id"])
     session.execute(statement.values(id=1, database_id=database_id, generation=0))
-
-
-def _insert_new(session: Session, table: type[DigestRow] | type[PlannerRow], key: list[str]) -> Insert:
-    if session.get_bind().dialect.name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing(index_elements=key)
-    return sqlite.insert(table).on_conflict_do_nothing(index_elements=key)

@@ -8,12 +8,14 @@ from typing import Any
 from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
+from service.bulk import insert_many
 from service.mail.delivery import CANCELLABLE, Status
 from service.mail.tables import DeliveryRow
 
 TRANSACTIONAL = "transactional"  # somebody waits for it: confirmations, links asked for, alerts
 BULK = "bulk"  # digests
 
+_DELIVERIES = DeliveryRow.metadata.tables[DeliveryRow.__tablename__]
 _QUEUES = frozenset({TRANSACTIONAL, BULK})
 NONCE_BITS = 63
 
@@ -54,8 +56,7 @@ def queue_many(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
 
     A row may bring a ``nonce`` of its own (0 to 2**63-1, hard to guess): the Message-ID comes from it.
     """
-    if rows:
-        session.execute(insert(DeliveryRow.__table__), [_values(row) for row in rows])  # type: ignore[arg-type]
+    insert_many(session, _DELIVERIES, [_values(row) for row in rows])
 
 
 def cancel_waiting(session: Session, *, subscriber_id: int, reason: str, now: datetime) -> int:

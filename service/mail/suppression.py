@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from service.bulk import among
 from service.mail.tables import SuppressionRow
 
 # From the mildest to the gravest: what is said later never makes light of what was said before.
@@ -44,5 +45,6 @@ def suppressed(session: Session, keys: Iterable[bytes]) -> set[bytes]:
     wanted = list(keys)
     if not wanted:
         return set()
-    found = session.scalars(select(SuppressionRow.address_key).where(SuppressionRow.address_key.in_(wanted)))
+    is_wanted = among(session, SuppressionRow.address_key, wanted)
+    found = session.scalars(select(SuppressionRow.address_key).where(is_wanted))
     return {bytes(key) for key in found}

@@ -4,10 +4,19 @@ Never from a request's Host header: whoever can set that could write the links i
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import quote
 
 from service.keys import Keyring, Purpose
-from service.subscribers.tables import SubscriberRow
+
+
+class Holder(Protocol):
+    """Whose links are made: a subscriber's row, or these columns of it."""
+
+    @property
+    def public_id(self) -> int: ...
+    @property
+    def token_version(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +38,15 @@ class Links:
         """The page with the button that confirms."""
         return f"{self.base_url}/confirm/{token}"
 
-    def preferences(self, subscriber: SubscriberRow) -> str:
+    def preferences(self, subscriber: Holder) -> str:
         """The subscriber's preferences."""
         return f"{self.base_url}/preferences/{preferences_token(self.keyring, subscriber)}"
 
-    def reading_list(self, subscriber: SubscriberRow) -> str:
+    def reading_list(self, subscriber: Holder) -> str:
         """The subscriber's own list; below it the pages where papers are answered."""
         return f"{self.base_url}/list/{list_token(self.keyring, subscriber)}"
 
-    def unsubscribe(self, subscriber: SubscriberRow) -> str:
+    def unsubscribe(self, subscriber: Holder) -> str:
         """The page with the button that unsubscribes; the same URL takes the one-click POST (RFC 8058)."""
         return f"{self.base_url}/unsubscribe/{unsubscribe_token(self.keyring, subscriber)}"
 
@@ -46,16 +55,16 @@ class Links:
         return f"{self.base_url}/manage/{token}"
 
 
-def preferences_token(keyring: Keyring, subscriber: SubscriberRow) -> str:
+def preferences_token(keyring: Keyring, subscriber: Holder) -> str:
     """Make the token that opens a subscriber's preferences until ``token_version`` is raised."""
     return keyring.sign(Purpose.PREFERENCES, subscriber.public_id, subscriber.token_version)
 
 
-def list_token(keyring: Keyring, subscriber: SubscriberRow) -> str:
+def list_token(keyring: Keyring, subscriber: Holder) -> str:
     """Make the token that opens a subscriber's list and takes answers until ``token_version`` is raised."""
     return keyring.sign(Purpose.FEEDBACK, subscriber.public_id, subscriber.token_version)
 
 
-def unsubscribe_token(keyring: Keyring, subscriber: SubscriberRow) -> str:
+def unsubscribe_token(keyring: Keyring, subscriber: Holder) -> str:
     """Make the token that unsubscribes; it has no end."""
     return keyring.sign(Purpose.UNSUBSCRIBE, subscriber.public_id)

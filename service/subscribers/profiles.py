@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from service.bulk import among
 from service.ranking.values import Interest, Profile
 from service.subscribers.tables import InterestRow, SubscriberRow
 from service.subscribers.topics import topic_by_slug
@@ -39,6 +40,19 @@ def load_profiles(session: Session, subscriber_ids: Sequence[int]) -> dict[int, 
         person.id: Profile(interests=tuple(interests[person.id]), mutes=tuple(person.mutes))
         for person in people
     }
+
+
+def load_interest_names(session: Session, subscriber_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """Return the names of each subscriber's interests in their order; nothing for who has none."""
+    names: dict[int, list[str]] = defaultdict(list)
+    rows = session.execute(
+        select(InterestRow.subscriber_id, InterestRow.name)
+        .where(among(session, InterestRow.subscriber_id, subscriber_ids))
+        .order_by(InterestRow.subscriber_id, InterestRow.position)
+    )
+    for subscriber_id, name in rows:
+        names[subscriber_id].append(name)
+    return {subscriber_id: tuple(each) for subscriber_id, each in names.items()}
 
 
 def _interest(
