@@ -1,259 +1,407 @@
-"""Which papers a person gets: a list of what trends and a list of what fits, with reasons."""
+"""Which papers a person gets: a list of what trends and a list of what fits, with reasons.
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Self
+People are worked out in chunks, as arrays; entries with reasons are made only of what is asked for.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
 
-from service.ranking import matching
-from service.ranking.corpus import Corpus, Ints, Mask
-from service.ranking.muting import muted, shows_muted
+from service.ranking import matching, turns
+from service.ranking.answers import Answering, Answers, by_likeness
+from service.ranking.corpus import Corpus, Floats, Ints, Mask
+from service.ranking.explaining import LIKED, Explainer, Holder
+from service.ranking.hiding import hidden, mutes_of
 from service.ranking.names import name_key
-from service.ranking.turns import SAME_AUTHOR_LIMIT, Order, choose, take_turns
+from service.ranking.orders import Order, OrderTable, fused
+from service.ranking.turns import pool_depth, trending_count
 from service.ranking.values import Interest, Profile, Ranked, Selection, Trend
 
-FORMULA = "ranking-1"  # raise when the same papers and profile would be ranked otherwise
+__all__ = ["FORMULA", "Choices", "Ranking", "choose", "rank", "select", "trending_count"]
 
-TRENDING_SHARE = 0.4
-TRENDING_LEAST = 3  # where that is at most half of the count
-INTERESTS_NAMED = 2
-MOST_WEIGHT = 0.99  # of an interest: below 1, where the next turn begins
+FORMULA = "ranking-2"  # raise when the same papers and profile would be ranked otherwise
+
 CHUNK = 1024  # people worked out together: bounds memory
-LIKED = "papers you liked"
+ORDER_WIDTH = pool_depth(40)  # columns of each interest at hand
+KEPT_ORDERS = 20_000  # interests known at a time
+WHOLE_LIKENESS = 2_048  # candidates up to which all are compared with all, once
+
+# All of an interest that decides what it matches and what is said of it.
+_key = attrgetter(*(one.name for one in fields(Interest) if one.name not in {"weight", "mutes"}))
 
 
-def rank(profile: Profile, corpus: Corpus, trends: Mapping[str, Trend]) -> list[Ranked]:
+def rank(
+    profile: Profile, corpus: Corpus, trends: Mapping[str, Trend], *, answering: Answering = by_likeness
+) -> list[Ranked]:
     """Order every candidate that is new to one person and not muted, best first.
 
     True matches of the interests come first, in turns, then the others by their words in common and trend.
     A paper the person has named (an example, liked, disliked) is not new.
     """
-    ranking = _Ranking(corpus, trends)
-    hidden, held = ranking.hidden([profile]), ranking.held(profile)
-    keys = take_turns([[(one.order, one.weight) for one in held]], hidden, ranking.worse([profile]))[0]
-    hints = np.max([one.hints for one in held], axis=0) if held else np.zeros(corpus.count)
-    scores = np.where(keys > 0, 1 + keys, 0.5 * hints + 0.49 * ranking.heat)
-    order = np.lexsort((-np.arange(corpus.count), -ranking.heat, -scores))
-    person = _Person(profile, held, _mutes(profile))
-    return [
-        ranking.ranked(person, place, float(scores[place]), leading_trend=keys[place] == 0)
-        for place in order.tolist()
-        if not hidden[0, place]
-    ]
+    return Ranking.of(corpus, trends).rank(profile, answering)
 
 
 def select(
-    profiles: Sequence[Profile], corpus: Corpus, trends: Mapping[str, Trend], *, counts: Sequence[int]
+    profiles: Sequence[Profile],
+    corpus: Corpus,
+    trends: Mapping[str, Trend],
+    *,
+    counts: Sequence[int],
+    seeds: Sequence[int] | None = None,
+    answering: Answering = by_likeness,
 ) -> list[Selection]:
-    """Choose for each profile at most its count of papers, in two lists that share none.
+    """Choose for each profile at most its count of papers, with reasons. See :func:`choose`."""
+    chosen = choose(profiles, corpus, trends, counts=counts, seeds=seeds, answering=answering)
+    return [choices.selection(row) for choices in chosen for row in range(len(choices))]
+
+
+def choose(
+    profiles: Sequence[Profile],
+    corpus: Corpus,
+    trends: Mapping[str, Trend],
+    *,
+    counts: Sequence[int],
+    seeds: Sequence[int] | None = None,
+    answering: Answering = by_likeness,
+) -> "Iterator[Choices]":
+    """Choose for each profile at most its count of papers, in two lists that share none, chunk by chunk.
 
     About two fifths are trending, the rest are true matches of the interests; where there are too few of
-    either, the other list is longer.
+    either, the other list is longer. Each interest with a match gets a paper, as far as ``counts`` reach.
+    ``seeds`` (one for each person and day) draw the paper off the interests; without them there is none.
     """
-    ranking = _Ranking(corpus, trends)
-    selections: list[Selection] = []
+    ranking = Ranking.of(corpus, trends)
     for start in range(0, len(profiles), CHUNK):
         chunk = slice(start, start + CHUNK)
-        selections += ranking.select(profiles[chunk], counts[chunk])
-    return selections
+        yield ranking.choose(
+            profiles[chunk], counts[chunk], None if seeds is None else seeds[chunk], answering
+        )
 
 
-def trending_count(count: int) -> int:
-    """Say how many of ``count`` papers are kept for what trends."""
-    return max(round(TRENDING_SHARE * count), min(TRENDING_LEAST, count // 2))
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Choices:
+    """What a chunk of people gets, as places in the corpus; -1 where nothing is."""
+
+    trending: Ints  # (people, most papers), best first
+    for_you: Ints
+    explored: Ints  # (people,)
+    profiles: Sequence[Profile]
+    ranking: "Ranking"
+    people: "_People"
+
+    def __len__(self) -> int:
+        """Say how many people there are."""
+        return len(self.profiles)
+
+    def selection(self, row: int) -> Selection:
+        """Make the lists of one person, with reasons."""
+        return self.ranking.selection(self, row)
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """An interest as one person holds it; ``number`` is the same for the same interest of others."""
-
-    number: int
-    interest: Interest
-    order: Order
-    hints: npt.NDArray[np.float32]
-    weight: float = MOST_WEIGHT
-
-    def weighing(self, weight: float) -> Self:
-        """Give the same with another weight."""
-        if weight == self.weight:
-            return self
-        return type(self)(self.number, self.interest, self.order, self.hints, weight)
-
-
-@dataclass(frozen=True, slots=True)
-class _Person:
-    profile: Profile
-    held: list[_Held]
-    mutes: tuple[str, ...]
-
-    def holders(self, place: int) -> list[_Held]:
-        """Give the interests that match a paper, the one in which it stands highest first."""
-        found = [
-            (-one.weight / (2 * at + 1), turn, one)
-            for turn, one in enumerate(self.held)
-            if (at := one.order.places.get(place)) is not None
-        ]
-        return [one for *_, one in sorted(found)]
-
-
-class _Ranking:
-    """One call's view of a corpus: what trends, orders of interests and reasons, each worked out once."""
+class Ranking:
+    """One view of a corpus: what trends, orders of interests and reasons, each worked out once."""
 
     def __init__(self, corpus: Corpus, trends: Mapping[str, Trend]) -> None:
-        self.corpus = corpus
-        self.trends = trends
+        """Look at ``corpus`` with ``trends`` as they are."""
+        self.corpus, self.trends = corpus, trends
         known = [trends.get(paper.id) for paper in corpus.candidates]
         self.heat = np.array([one.score if one else 0.0 for one in known])
-        self.first_authors = _first_authors(corpus)
-        self._held: dict[object, _Held] = {}
-        self._reasons: dict[tuple[int, int], tuple[str, ...]] = {}
-        self._entries: dict[object, tuple[tuple[str, ...], str | None]] = {}
+        self._forget()
+        self._alike: tuple[Floats, Ints] | None = None
 
-    def select(self, profiles: Sequence[Profile], counts: Sequence[int]) -> list[Selection]:
-        people = [_Person(profile, self.held(profile), _mutes(profile)) for profile in profiles]
-        hidden, many = self.hidden(profiles), np.array(counts, np.int64)
-        hot = np.where(hidden, np.float32(0), self.heat.astype(np.float32))
-        trending = choose(hot, many, self.first_authors)
-        tops = [
-            list_[: trending_count(count) if person.held else count]
-            for list_, person, count in zip(trending, people, counts, strict=True)
+    @classmethod
+    def of(cls, corpus: Corpus, trends: Mapping[str, Trend]) -> "Ranking":
+        """Give the view of ``corpus`` made before, where the trends are the same."""
+        kept = corpus.kept.get("ranking")
+        if not isinstance(kept, cls) or kept.trends is not trends:
+            kept = corpus.kept["ranking"] = cls(corpus, trends)
+        return kept
+
+    def _forget(self) -> None:
+        count = self.corpus.count
+        hottest = np.lexsort((-np.arange(count), -self.heat))
+        self._numbers: dict[object, int] = {}
+        self._table = OrderTable(count, min(ORDER_WIDTH, count))
+        self._explainer = Explainer(self.corpus, self.trends, self._table)
+        self._field = turns.Field(
+            table=self._table,
+            hottest=hottest[self.heat[hottest] > 0].astype(np.int32),
+            first_authors=_first_authors(self.corpus),
+            alike=self._likeness,
+        )
+
+    def choose(
+        self,
+        profiles: Sequence[Profile],
+        counts: Sequence[int],
+        seeds: Sequence[int] | None = None,
+        answering: Answering = by_likeness,
+    ) -> Choices:
+        """Choose for one chunk of people."""
+        if len(self._numbers) > KEPT_ORDERS:
+            self._forget()
+        people = self._people(profiles, counts, seeds, answering)
+        most = max(counts, default=0)
+        shape = (len(profiles), max(most, 0))
+        trending, for_you = np.full(shape, -1, np.int32), np.full(shape, -1, np.int32)
+        explored = np.full(len(profiles), -1, np.int32)
+        for rows, group in people.groups():
+            chosen = turns.choose(self._field, group)
+            trending[rows, : group.count] = chosen.trending
+            for_you[rows, : group.count] = chosen.for_you
+            explored[rows] = chosen.explored
+        return Choices(
+            trending=trending,
+            for_you=for_you,
+            explored=explored,
+            profiles=profiles,
+            ranking=self,
+            people=people,
+        )
+
+    def _people(
+        self,
+        profiles: Sequence[Profile],
+        counts: Sequence[int],
+        seeds: Sequence[int] | None,
+        answering: Answering,
+    ) -> "_People":
+        numbers, weights = self._held(profiles)
+        return _People(
+            counts=np.array(counts, np.int64),
+            closed=hidden(self.corpus, profiles),
+            numbers=numbers,
+            weights=weights,
+            answers=answering(self.corpus, profiles),
+            seeds=None if seeds is None else np.array([seed % 2**63 for seed in seeds], np.uint64),
+            explores=np.array([self._may_explore(profile) for profile in profiles], np.bool_),
+        )
+
+    def _may_explore(self, profile: Profile) -> bool:
+        """Say whether somebody wants a paper off the interests, and mutes no word of its label."""
+        return profile.explores and self._explainer.can_say_off(mutes_of(profile))
+
+    def _held(self, profiles: Sequence[Profile]) -> tuple[npt.NDArray[np.int64], Floats]:
+        """Give the numbers of everybody's interests in force, and their shares of the heaviest."""
+        sizes = np.array([len(profile.interests) for profile in profiles], np.int64)
+        shape = (len(profiles), int(sizes.max(initial=0)))
+        met: dict[int, int] = {}  # by identity: people of a catalogue's topic often share the very object
+        find, number_of = met.get, self._number
+        flat = [
+            find(id(one)) or met.setdefault(id(one), number_of(one))
+            for profile in profiles
+            for one in profile.interests
         ]
-        for row, top in enumerate(tops):
-            hidden[row, top] = True
-        orders = [[(one.order, one.weight) for one in person.held] for person in people]
-        keys = take_turns(orders, hidden, self.worse(profiles))
-        wanted = np.where(many > 0, many - [len(top) for top in tops] + SAME_AUTHOR_LIMIT, 0)
-        fitting = choose(keys, wanted, self.first_authors, self.corpus.likeness.sketches[: self.corpus.count])
-        return [
-            self._assemble(person, row, *self._fill(top, fits, more, count))
-            for person, row, top, fits, more, count in zip(
-                people, keys, tops, fitting, trending, counts, strict=True
-            )
-        ]
+        weight = [one.weight for profile in profiles for one in profile.interests]
+        filled = np.arange(shape[1]) < sizes[:, None]
+        weights = np.zeros(shape, np.float32)
+        weights[filled] = np.maximum(weight, 0)
+        numbers = np.zeros(shape, np.int64)
+        numbers[filled] = flat
+        numbers[weights == 0] = 0
+        heaviest = weights.max(axis=1, keepdims=True, initial=0)
+        shares: Floats = weights / np.where(heaviest > 0, heaviest, np.float32(1))
+        return numbers, shares
 
-    def held(self, profile: Profile) -> list[_Held]:
-        """Give the interests of ``profile`` in force, and what was liked as one more."""
-        held = [(self._hold(one), one.weight) for one in profile.interests if one.weight > 0]
-        heaviest = max((weight for _, weight in held), default=1.0)
-        if profile.liked:
-            held.append((self._hold_liked(profile), heaviest))
-        return [one.weighing(MOST_WEIGHT * weight / heaviest) for one, weight in held]
+    def _number(self, interest: Interest) -> int:
+        key = _key(interest)
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = self._table.add(self._order(interest))
+        return number
 
-    def _hold(self, interest: Interest) -> _Held:
-        key = (interest.name, interest.phrases, interest.categories, interest.authors, interest.examples)
-        if key not in self._held:
-            self._held[key] = self._new(interest, matching.match(self.corpus, interest))
-        return self._held[key]
+    def _order(self, interest: Interest) -> Order:
+        found = matching.match(self.corpus, interest)
+        return Order.of(found.scores, found.by_author, self.heat)
 
-    def _hold_liked(self, profile: Profile) -> _Held:
-        key = (profile.liked, profile.disliked)
-        if key not in self._held:
-            liked = Interest(name=LIKED, examples=profile.liked)
-            found = matching.match_liked(self.corpus, profile.liked, profile.disliked)
-            self._held[key] = self._new(liked, found)
-        return self._held[key]
+    def _likeness(self, columns: Ints) -> tuple[Floats, Ints]:
+        """Give the likeness of candidates with each other, and where each of ``columns`` stands in it.
 
-    def _new(self, interest: Interest, found: matching.Match) -> _Held:
-        order = Order.of(found.scores, found.by_author, self.heat)
-        return _Held(len(self._held), interest, order, found.hints)
+        The last row and column, where ``columns`` are below 0 or no candidate, are 0.
+        """
+        sketches, count = self.corpus.likeness.sketches, self.corpus.count
+        if count <= WHOLE_LIKENESS:
+            if self._alike is None:
+                self._alike = _products(sketches[:count]), np.empty(0, np.int32)
+            return self._alike[0], np.where(columns < 0, count, columns)
+        used = np.zeros(count + 1, np.bool_)
+        used[columns] = True  # -1 marks the last
+        used[count] = False
+        chosen = np.flatnonzero(used)
+        position = np.full(count + 1, len(chosen), np.int32)
+        position[chosen] = np.arange(len(chosen), dtype=np.int32)
+        return _products(sketches[chosen]), position[columns]
 
-    def hidden(self, profiles: Sequence[Profile]) -> Mask:
-        """Mark what each person must not get: muted, seen before, or named by themselves."""
-        corpus = self.corpus
-        hidden = np.zeros((len(profiles), corpus.count), bool)
-        for row, profile in enumerate(profiles):
-            if mutes := _mutes(profile):
-                hidden[row] = muted(corpus, mutes)
-            named = {id_ for one in profile.interests for id_ in one.examples}.union(
-                profile.liked, profile.disliked
-            )
-            known = (corpus.index.keys() & profile.seen) | (corpus.index.keys() & named)
-            hidden[row, [place for id_ in known if (place := corpus.index[id_]) < corpus.count]] = True
-        return hidden
-
-    def worse(self, profiles: Sequence[Profile]) -> Mask | None:
-        """Mark what is like something a person disliked; None where nobody disliked anything."""
-        if not any(profile.disliked for profile in profiles):
-            return None
-        worse = np.zeros((len(profiles), self.corpus.count), bool)
-        for row, profile in enumerate(profiles):
-            if profile.disliked:
-                worse[row] = matching.like_disliked(self.corpus, profile.liked, profile.disliked)
-        return worse
-
-    def _fill(
-        self, top: list[int], fits: list[int], more: list[int], count: int
-    ) -> tuple[list[int], list[int]]:
-        """Join the lists up to ``count``, with at most two papers of one first author over both."""
-        authors: Counter[int] = Counter()
-        trending = [place for place in top if self._admit(place, authors)]
-        fitting: list[int] = []
-        for place in fits:
-            if len(trending) + len(fitting) < count and self._admit(place, authors):
-                fitting.append(place)
-        for place in more[len(top) :]:
-            if len(trending) + len(fitting) < count and place not in fitting and self._admit(place, authors):
-                trending.append(place)
-        return trending, fitting
-
-    def _admit(self, place: int, authors: Counter[int]) -> bool:
-        author = int(self.first_authors[place])
-        if author < 0:
-            return True
-        authors[author] += 1
-        return authors[author] <= SAME_AUTHOR_LIMIT
-
-    def _assemble(
-        self, person: _Person, keys: npt.NDArray[np.float32], trending: list[int], fitting: list[int]
-    ) -> Selection:
+    def selection(self, choices: Choices, row: int) -> Selection:
+        """Make the lists of one person of ``choices``, with reasons."""
+        profile = choices.profiles[row]
+        mutes = mutes_of(profile)
+        held = self._interests(profile, choices.people, row)
+        explored = int(choices.explored[row])
         return Selection(
             trending=tuple(
-                self.ranked(person, place, float(self.heat[place]), leading_trend=True) for place in trending
+                self._explainer.entry(
+                    self._holders(held, choices.people, row, place),
+                    place,
+                    mutes,
+                    score=float(self.heat[place]),
+                    leading_trend=True,
+                )
+                for place in choices.trending[row].tolist()
+                if place >= 0
             ),
             for_you=tuple(
-                self.ranked(person, place, float(keys[place]), leading_trend=None) for place in fitting
+                self._explainer.entry(
+                    holders := self._holders(held, choices.people, row, place),
+                    place,
+                    mutes,
+                    score=holders[0].share,
+                    leading_trend=None,
+                )
+                for place in choices.for_you[row].tolist()
+                if place >= 0
+            ),
+            exploration=None
+            if explored < 0
+            else self._explainer.entry(
+                (),
+                explored,
+                mutes,
+                score=float(self.heat[explored]),
+                leading_trend=False,
+                is_exploration=True,
             ),
         )
 
-    def ranked(self, person: _Person, place: int, score: float, *, leading_trend: bool | None) -> Ranked:
-        """Make the entry of one paper for one person; its trend leads the reasons, follows or is left out."""
-        holders = person.holders(place)[:INTERESTS_NAMED]
-        key = (place, leading_trend, person.mutes, *(one.number for one in holders))
-        if key not in self._entries:
-            self._entries[key] = self._explain(holders, place, leading_trend, person.mutes)
-        lines, interest = self._entries[key]
-        return Ranked(id=self.corpus.papers[place].id, score=score, reasons=lines, interest=interest)
+    def _interests(self, profile: Profile, people: "_People", row: int) -> list[tuple[int, Interest, float]]:
+        numbers, weights = people.numbers[row].tolist(), people.weights[row].tolist()
+        return [
+            (number, one, weight)
+            for number, one, weight in zip(numbers, profile.interests, weights, strict=False)
+            if number
+        ]
 
-    def _explain(
-        self, holders: list[_Held], place: int, leading_trend: bool | None, mutes: tuple[str, ...]
-    ) -> tuple[tuple[str, ...], str | None]:
-        lines = [line for one in holders for line in self._why(one, place)]
-        trend = self.trends.get(self.corpus.papers[place].id)
-        if trend and leading_trend is not None:
-            lines.insert(0 if leading_trend else len(lines), trend.reason)
-        interest = holders[0].interest.name if holders else None
-        # What we say of a paper is shown with it, so mutes hold for it too.
-        if interest is not None and shows_muted(interest, mutes):
-            interest = None
-        return tuple(dict.fromkeys(line for line in lines if not shows_muted(line, mutes))), interest
+    def _holders(
+        self, held: Sequence[tuple[int, Interest, float]], people: "_People", row: int, place: int
+    ) -> list[Holder]:
+        """Give the interests that match a paper, the one in which it stands highest first."""
+        found = [
+            holder
+            for number, one, weight in held
+            if (holder := self._explainer.holder(number, one, weight, place)) is not None
+        ]
+        if (own := people.own_holder(row, place)) is not None:
+            found.append(own)
+        if len(found) > 1:
+            found.sort(key=lambda one: -one.share)
+        return found
 
-    def _why(self, held: _Held, place: int) -> tuple[str, ...]:
-        key = (held.number, place)
-        if key not in self._reasons:
-            if held.interest.name is LIKED:
-                nearest = matching.nearest_example(self.corpus, held.interest.examples, place)
-                title = self.corpus.papers[self.corpus.index[nearest]].title if nearest else ""
-                self._reasons[key] = (f"similar to {title}, which you liked",) if nearest else ()
-            else:
-                self._reasons[key] = matching.reasons(self.corpus, held.interest, place)
-        return self._reasons[key]
+    def rank(self, profile: Profile, answering: Answering = by_likeness) -> list[Ranked]:
+        """Order every candidate that is new to one person and not muted, best first."""
+        people = self._people([profile], [0], None, answering)
+        closed = people.closed[0, : self.corpus.count]
+        keys = self._keys(people)
+        found = [matching.match(self.corpus, one).hints for one in profile.interests if one.weight > 0]
+        hints = np.max(found, axis=0) if found else np.zeros(self.corpus.count)
+        scores = np.where(keys > 0, 1 + keys, 0.5 * hints + 0.49 * self.heat)
+        order = np.lexsort((-np.arange(self.corpus.count), -self.heat, -scores))
+        held, mutes = self._interests(profile, people, 0), mutes_of(profile)
+        return [
+            self._explainer.entry(
+                self._holders(held, people, 0, place),
+                place,
+                mutes,
+                score=float(scores[place]),
+                leading_trend=bool(keys[place] == 0),
+            )
+            for place in order.tolist()
+            if not closed[place]
+        ]
+
+    def _keys(self, people: "_People") -> Floats:
+        """Give one person's keys of all candidates: higher is earlier, 0 is no match."""
+        keys = np.zeros(self.corpus.count + 1, np.float32)
+        own, worse, is_fused = people.of_one()
+        for number, weight in zip(people.numbers[0].tolist(), people.weights[0].tolist(), strict=True):
+            order = self._table.orders[number]
+            columns = order.columns
+            if own is not None and is_fused:
+                columns = fused(columns[None, None], own[None])[0, 0]
+            followed = np.isin(columns, order.columns[order.is_guaranteed])
+            turns.raise_keys(keys, columns, weight, people.closed[0], worse, guaranteed=followed)
+        if own is not None:
+            liked = np.argsort(-own, kind="stable").astype(np.int32)
+            liked = liked[own[liked] > 0]
+            turns.raise_keys(keys, liked, 1.0, people.closed[0], worse, guaranteed=np.zeros(len(liked), bool))
+        return keys[:-1]
 
 
-def _mutes(profile: Profile) -> tuple[str, ...]:
-    return (*profile.mutes, *(mute for one in profile.interests for mute in one.mutes))
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _People:
+    """A chunk of people as arrays."""
+
+    counts: npt.NDArray[np.int64]
+    closed: Mask
+    numbers: npt.NDArray[np.int64]
+    weights: Floats
+    answers: Answers | None
+    seeds: npt.NDArray[np.uint64] | None
+    explores: Mask
+
+    def groups(self) -> Iterator[tuple[npt.NDArray[np.int64], turns.Group]]:
+        """Give people who want as many papers, apart from those of them who have answered."""
+        answered = np.full(len(self.counts), -1, np.int64)
+        if self.answers is not None:
+            answered[self.answers.people] = np.arange(len(self.answers.people))
+        for count in np.unique(self.counts[self.counts > 0]).tolist():
+            for with_answers in (False, True):
+                rows = np.flatnonzero((self.counts == count) & ((answered >= 0) == with_answers))
+                if len(rows):
+                    yield rows, self._group(rows, count, answered[rows] if with_answers else None)
+
+    def _group(
+        self, rows: npt.NDArray[np.int64], count: int, answered: npt.NDArray[np.int64] | None
+    ) -> turns.Group:
+        answers = self.answers if answered is not None else None
+        return turns.Group(
+            count=count,
+            closed=self.closed[rows],
+            numbers=self.numbers[rows],
+            weights=self.weights[rows],
+            own=None if answers is None else answers.scores[answered],
+            is_fused=None if answers is None else answers.is_fused[answered],
+            worse=None if answers is None else np.pad(answers.worse[answered], ((0, 0), (0, 1))),
+            seeds=None if self.seeds is None else self.seeds[rows],
+            explores=self.explores[rows],
+        )
+
+    def own_holder(self, row: int, place: int) -> Holder | None:
+        """Say how a person's own answers hold a paper; None where they don't speak for it."""
+        if self.answers is None:
+            return None
+        at = int(np.searchsorted(self.answers.people, row))
+        if at == len(self.answers.people) or self.answers.people[at] != row:
+            return None
+        scores, answers = self.answers.scores[at], self.answers
+        if scores[place] <= 0:
+            return None
+        share = 1 / (2 * int(np.count_nonzero(scores > scores[place])) + 1)
+        return Holder(-1, LIKED, share, lambda one: answers.why(at, one))
+
+    def of_one(self) -> tuple[Floats | None, Mask | None, bool]:
+        """Give the answers of the first person: scores, what is worse, and whether orders are fused."""
+        if self.answers is None or not len(self.answers.people):
+            return None, None, False
+        answers = self.answers
+        return answers.scores[0], np.append(answers.worse[0], False), bool(answers.is_fused[0])
+
+
+def _products(sketches: Floats) -> Floats:
+    """Give all cosines, at least 0, with a row and a column of zeros more."""
+    return np.pad(np.clip(sketches @ sketches.T, 0, 1), ((0, 1), (0, 1)))
 
 
 def _first_authors(corpus: Corpus) -> Ints:

@@ -44,6 +44,7 @@ class Profile:
     disliked: tuple[str, ...] = ()
     answer_days: tuple[float, ...] = ()  # since each answer, liked then disliked; empty: all of today
     seen: frozenset[str] = frozenset()
+    explores: bool = True  # whether one paper off the interests may come, labelled as such
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +70,16 @@ class Ranked:
     score: float
     reasons: tuple[str, ...]
     interest: str | None = None
+    is_exploration: bool = False  # off all interests, and labelled as such
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The two lists of one person's digest, each best first; no paper stands in both."""
+    """The two lists of one person's digest, each best first, and one paper off the interests at most.
+
+    No paper stands in two of them.
+    """
 
     trending: tuple[Ranked, ...]
     for_you: tuple[Ranked, ...]
+    exploration: Ranked | None = None
