@@ -3,6 +3,7 @@
 Reads only. Who is to wait (for a source that is out, or for the gap to the last digest) gets no draft.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -40,8 +41,8 @@ class Draft:
     @property
     def papers(self) -> list[str]:
         """The ids of its papers, in the order mailed."""
-        chosen = self.selection
-        return [] if chosen is None else [paper.id for paper in (*chosen.trending, *chosen.for_you)]
+        lists = () if self.selection is None else self.selection.lists
+        return [paper.id for _, papers in lists for paper in papers]
 
 
 def draft_digests(session: Session, shelves: Shelves, chunk: Sequence[Due]) -> list[Draft]:
@@ -104,13 +105,13 @@ def choose(
     counts = [due.paper_count for due in people]
     # Without papers there is nothing to work out: an outage must not cost a ranking each minute.
     selections = (
-        select(mine, window.corpus, shelves.trends(session), counts=counts)
+        select(mine, window.corpus, shelves.trends(session), counts=counts, seeds=[*map(day_seed, people)])
         if window.counts
         else [Selection(trending=(), for_you=())] * len(people)
     )
     drafts = []
     for due, selection in zip(people, selections, strict=True):
-        if selection.trending or selection.for_you:
+        if any(papers for _, papers in selection.lists):
             drafts.append(
                 Draft(
                     due=due,
@@ -123,6 +124,12 @@ def choose(
         elif not due.is_first and not shelves.is_outage(session):
             drafts.append(Draft(due=due, skip_reason="empty"))
     return drafts
+
+
+def day_seed(due: Due) -> int:
+    """Return the number that draws the paper off the interests: the same whenever the digest is drafted."""
+    name = f"paperlark/explore/{due.public_id}/{due.issue_date.isoformat()}"
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
 
 
 def _named_papers(profile: Profile) -> set[str]:

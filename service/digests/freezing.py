@@ -17,6 +17,7 @@ from service.digests.accounting import MAILED, SKIPPED
 from service.digests.choosing import Draft
 from service.digests.storing import insert_digests
 from service.mail.outbox import BULK, NONCE_BITS, TRANSACTIONAL, queue_many
+from service.ranking.values import Ranked
 from service.subscribers.tables import SubscriberRow
 
 RETRY_SPAN = timedelta(hours=6)  # a relay that says "later" is asked again at least for so long
@@ -52,33 +53,27 @@ def freeze_selection(draft: Draft) -> JsonText:
     if draft.selection is None:
         return JsonText("[]")
     counts = draft.window.counts if draft.window is not None else {}
-    lists = (("trending", draft.selection.trending), ("for_you", draft.selection.for_you))
     lines = [
-        _line((name, paper.id, round(paper.score, 6), paper.reasons, paper.interest, counts.get(paper.id)))
-        for name, papers in lists
-        for paper in papers
+        _line(name, paper, counts.get(paper.id)) for name, papers in draft.selection.lists for paper in papers
     ]
     return JsonText("[\n" + ",\n".join(lines) + "\n]" if lines else "[]")
 
 
 @lru_cache(LINES)
-def _line(
-    item: tuple[
-        str, str, float, tuple[str, ...], str | None, tuple[int | None, int | None, int | None] | None
-    ],
-) -> str:
-    list_name, paper_id, score, reasons, interest, counts = item
+def _line(list_name: str, paper: Ranked, counts: tuple[int | None, int | None, int | None] | None) -> str:
     upvotes, comments, stars = counts or (None, None, None)
     words = {
-        "paper": paper_id,
+        "paper": paper.id,
         "list": list_name,
-        "score": score,
-        "reasons": list(reasons),
-        "interest": interest,
+        "score": round(paper.score, 6),
+        "reasons": list(paper.reasons),
+        "interest": paper.interest,
         "upvotes": upvotes,
         "comments": comments,
         "stars": stars,
     }
+    if paper.is_exploration:
+        words["is_exploration"] = True
     return json.dumps(words)  # no line break stands in it
 
 

@@ -30,7 +30,8 @@ class DigestRow(Base):
     window_start: Mapped[datetime | None]
     formula: Mapped[str | None] = mapped_column(String(40))  # version of the ranking
     # [{"paper", "list": "trending"|"for_you", "score", "reasons": [..], "interest", "upvotes", "comments",
-    # "stars"}], in the order mailed; the counts are those the reasons speak of
+    # "stars"}], in the order mailed; the counts are those the reasons speak of. One off the interests has
+    # "is_exploration": true beside it
     selection: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
 
     __table_args__ = (

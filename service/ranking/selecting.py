@@ -203,8 +203,8 @@ class Ranking:
         numbers[filled] = flat
         numbers[weights == 0] = 0
         heaviest = weights.max(axis=1, keepdims=True, initial=0)
-        shares: Floats = weights / np.where(heaviest > 0, heaviest, np.float32(1))
-        return numbers, shares
+        heaviest[heaviest == 0] = 1
+        return numbers, weights / heaviest
 
     def _number(self, interest: Interest) -> int:
         key = _key(interest)

@@ -83,3 +83,11 @@ class Selection:
     trending: tuple[Ranked, ...]
     for_you: tuple[Ranked, ...]
     exploration: Ranked | None = None
+
+    @property
+    def lists(self) -> tuple[tuple[str, tuple[Ranked, ...]], ...]:
+        """The lists by name as they are shown: the paper off the interests stands last of all."""
+        off = () if self.exploration is None else (self.exploration,)
+        if not self.for_you:
+            return ("trending", self.trending + off), ("for_you", ())
+        return ("trending", self.trending), ("for_you", self.for_you + off)
