@@ -43,7 +43,12 @@ def read_bounces(
             fail(f"{file} can't be read: {error.strerror}")
         reading = read(raw)
         if as_json:
-            shown = {"file": str(file), **asdict(reading), "recipients": list(reading.recipients)}
+            shown = {
+                "file": str(file),
+                "kind": reading.kind,
+                "status": reading.status,
+                "recipients": list(reading.recipients),
+            }
             say(json.dumps(shown, ensure_ascii=False))
         else:
             recipients = ", ".join(reading.recipients) or "nobody named"

@@ -6,25 +6,35 @@ Everything here is hostile input: nothing raises, and without evidence nothing i
 """
 
 import logging
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from email import message_from_bytes
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from email.message import Message
-from email.utils import getaddresses
 
 from flufl.bounce import all_failures
 
 from service.mail import bounce_words
+from service.mail.bounce_parts import (
+    LINES_LIMIT,
+    PARTS_LIMIT,
+    PROSE_LIMIT,
+    RECIPIENTS_LIMIT,
+    addresses_in,
+    fields_of,
+    header,
+    message_ids_in,
+    own_parts,
+    parse,
+    report_blocks,
+    text_of,
+    texts,
+)
 from service.mail.bounce_words import Kind
 
-SIZE_LIMIT = 2_000_000  # more is not read
-PARTS_LIMIT = 200
-RECIPIENTS_LIMIT = 50
-_ADDRESS = re.compile(r"[^\s<>@;,()\[\]:\"']{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,253}")
 # The gravest first: what decides where a report names several recipients.
 _GRAVITY = (Kind.HARD, Kind.POLICY, Kind.SOFT, Kind.DELAY, Kind.OTHER)
-_COMPLAINTS_BY_MACHINES = {"auth-failure", "dmarc"}
+_REPORTS_BY_MACHINES = frozenset({"auth-failure", "dmarc", "virus", "opt-out", "opt-out-list"})
+_STATUS_PARTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
+BEGINNING = 1500  # where a report says what it is
 
 logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)  # it logs errors of its own on odd mail
 
@@ -36,91 +46,91 @@ class Reading:
     kind: Kind
     status: str | None = None  # RFC 3463
     recipients: tuple[str, ...] = ()
+    message_ids: tuple[str, ...] = ()  # in the message and in what it gives back, without brackets
 
 
 def read(raw: bytes) -> Reading:
     """Read a message. Whatever it is made of, there is an answer; the answer in doubt is "other"."""
     try:
-        message = _parse(raw)
-        return (
+        message = parse(raw)
+        reading = (
             _read_feedback(message)
             or _read_report(message)
             or _read_words(message)
             or Reading(kind=Kind.AUTO_REPLY if _is_auto_reply(message) else Kind.OTHER)
         )
+        return replace(reading, message_ids=message_ids_in(raw))
     except Exception:  # noqa: BLE001 - hostile input has no end of ways to fail
         return Reading(kind=Kind.OTHER)
-
-
-def _parse(raw: bytes) -> Message:
-    raw = raw[:SIZE_LIMIT]
-    if b"\n" not in raw:
-        raw = raw.replace(b"\r", b"\n")  # saved by a system that ends lines so
-    if raw.startswith(b"From "):
-        raw = raw.partition(b"\n")[2]  # a mailbox file's separator
-    return message_from_bytes(raw.lstrip(b"\r\n"))
-
-
-def _parts(message: Message) -> Iterator[Message]:
-    for number, part in enumerate(message.walk()):
-        if number >= PARTS_LIMIT:
-            return
-        yield part
-
-
-def _header(message: Message, name: str) -> str:
-    return " ".join(str(message.get(name, "")).split())
 
 
 # -- standard forms ----------------------------------------------------------------------------------
 
 
 def _read_feedback(message: Message) -> Reading | None:
-    for part in _parts(message):
-        if part.get_content_type() != "message/feedback-report":
-            continue
-        fields = _fields(_text(part))
-        kind = fields.get("feedback-type", "abuse").lower()
-        recipients = [fields[name] for name in ("original-rcpt-to", "removal-recipient") if fields.get(name)]
-        if kind in _COMPLAINTS_BY_MACHINES:
-            return Reading(kind=Kind.POLICY, recipients=_addresses(recipients))  # nobody complained
-        if kind == "not-spam":
-            return Reading(kind=Kind.OTHER, recipients=_addresses(recipients))
-        return Reading(kind=Kind.COMPLAINT, recipients=_addresses(recipients))
-    return None
+    fields = next(_feedback_fields(message), None)
+    if fields is None:
+        opening = f"{header(message, 'Subject')}\n{_prose(message)[:BEGINNING]}"
+        accused = _complained_of(message)
+        if accused or bounce_words.tells_of_complaint(opening):
+            return Reading(kind=Kind.COMPLAINT, recipients=accused)
+        return Reading(kind=Kind.POLICY) if bounce_words.tells_of_authentication(opening) else None
+    kind = fields["feedback-type"].partition(";")[0].strip().lower()
+    named = [fields[name] for name in ("original-rcpt-to", "removal-recipient") if fields.get(name)]
+    recipients = addresses_in(named)
+    if kind in _REPORTS_BY_MACHINES:
+        return Reading(kind=Kind.POLICY, recipients=recipients)  # nobody complained
+    return Reading(kind=Kind.OTHER if kind == "not-spam" else Kind.COMPLAINT, recipients=recipients)
+
+
+def _feedback_fields(message: Message) -> Iterator[dict[str, str]]:
+    for part in own_parts(message):
+        if part.get_content_type() == "message/feedback-report":
+            yield {"feedback-type": "abuse"} | fields_of(text_of(part))
+    # Some send the report as a plain attachment, or as the mail's own text.
+    for text in texts(message):
+        fields = fields_of(text)
+        if "feedback-type" in fields and fields.keys() & {"user-agent", "version"}:
+            yield fields
+
+
+def _complained_of(message: Message) -> tuple[str, ...]:
+    """Return whom Microsoft's complaints name, which give the mail back with a field of their own."""
+    for number, part in enumerate(message.walk()):
+        if named := addresses_in([header(part, "X-HmXmrOriginalRecipient")]):
+            return named
+        if number >= PARTS_LIMIT:
+            break
+    return ()
 
 
 def _read_report(message: Message) -> Reading | None:
     """Read a delivery status notification by the Action and Status of each recipient."""
-    found: list[Reading] = []
-    for part in _parts(message):
-        if part.get_content_type() in {"message/delivery-status", "message/global-delivery-status"}:
-            prose = _prose(message)
-            found += [_read_recipient(block, prose) for block in _blocks(part)]
+    prose = _prose(message)
+    found = [_read_recipient(block, prose) for block in _status_blocks(message)]
     found = [reading for reading in found if reading.recipients or reading.status]
-    if not found:
-        return None
-    kind = min((reading.kind for reading in found), key=_GRAVITY.index)
-    of_kind = [reading for reading in found if reading.kind == kind]
-    recipients = dict.fromkeys(address for reading in of_kind for address in reading.recipients)
-    status = next((reading.status for reading in of_kind if reading.status), None)
-    return Reading(kind=kind, status=status, recipients=tuple(recipients)[:RECIPIENTS_LIMIT])
+    return _gravest(found)
 
 
-def _blocks(part: Message) -> Iterator[dict[str, str]]:
-    payload = part.get_payload()
-    texts = [str(block) for block in payload] if isinstance(payload, list) else [_text(part)]
-    for text in texts:
-        for block in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n")):
-            fields = _fields(block)
-            if fields.keys() & {"action", "status", "final-recipient", "original-recipient"}:
-                yield fields
+def _status_blocks(message: Message) -> Iterator[dict[str, str]]:
+    is_found = False
+    for part in own_parts(message):
+        if part.get_content_type() in _STATUS_PARTS:
+            is_found = True
+            yield from report_blocks(part)
+    if is_found or not _is_from_machine(message):
+        return
+    for part in own_parts(message):  # the same fields as text, which some send instead
+        if part.get_content_type() == "text/plain":
+            yield from (
+                block for block in report_blocks(part) if {"action", "final-recipient"} <= block.keys()
+            )
 
 
 def _read_recipient(fields: dict[str, str], prose: str) -> Reading:
     action = fields.get("action", "failed").split("(")[0].strip().lower()
-    named = [fields.get(name, "").partition(";")[2] for name in ("final-recipient", "original-recipient")]
-    recipients = _addresses([name for name in named if "@" in name][:1])
+    named = [fields.get(name, "").rpartition(";")[2] for name in ("final-recipient", "original-recipient")]
+    recipients = addresses_in([name for name in named if "@" in name][:1])
     diagnosis = fields.get("diagnostic-code", "")
     status = bounce_words.status_in(fields.get("status", ""))
     if action == "delayed":
@@ -131,14 +141,16 @@ def _read_recipient(fields: dict[str, str], prose: str) -> Reading:
     return Reading(kind=kind, status=status, recipients=recipients)
 
 
-def _fields(block: str) -> dict[str, str]:
-    unfolded = re.sub(r"\n[ \t]+", " ", block.replace("\r\n", "\n").strip("\n"))
-    fields: dict[str, str] = {}
-    for line in unfolded.split("\n")[:200]:
-        name, colon, value = line.partition(":")
-        if colon and " " not in name.strip():
-            fields.setdefault(name.strip().lower(), value.strip())
-    return fields
+def _gravest(found: Iterable[Reading]) -> Reading | None:
+    """Return what the gravest of several readings says, with everybody it is said of."""
+    readings = list(found)
+    if not readings:
+        return None
+    kind = min((reading.kind for reading in readings), key=_GRAVITY.index)
+    of_kind = [reading for reading in readings if reading.kind == kind]
+    recipients = dict.fromkeys(address for reading in of_kind for address in reading.recipients)
+    status = next((reading.status for reading in of_kind if reading.status), None)
+    return Reading(kind=kind, status=status, recipients=tuple(recipients)[:RECIPIENTS_LIMIT])
 
 
 # -- by words ----------------------------------------------------------------------------------------
@@ -146,24 +158,47 @@ def _fields(block: str) -> dict[str, str]:
 
 def _read_words(message: Message) -> Reading | None:
     """Read a bounce that follows no standard, if enough speaks for its being one."""
-    failed = _header(message, "X-Failed-Recipients")
-    subject, sender = _header(message, "Subject"), _header(message, "From")
-    prose = _prose(message)
-    temporary, permanent = _found_by_flufl(message)
-    from_machine = bounce_words.is_mail_system(sender) or _header(message, "Return-Path") == "<>"
-    told = bounce_words.tells_of_failure(subject) or bounce_words.tells_of_failure(prose[:1500])
-    if not (failed or temporary or permanent or (from_machine and told)):
+    failed = header(message, "X-Failed-Recipients")
+    subject, prose = header(message, "Subject"), _prose(message)
+    opening = f"{subject}\n{prose[:BEGINNING]}"
+    told = bounce_words.tells_of_failure(opening) or bounce_words.is_unmistakable(opening)
+    by_machine = _is_from_machine(message)
+    # Looked for in mail by machines only: it also finds the bounce that somebody forwards.
+    temporary, permanent = _found_by_flufl(message) if by_machine else ([], [])
+    if not (failed or temporary or permanent or (by_machine and told)):
         return None
-    recipients = (
-        _addresses([failed]) or _addresses([*permanent, *temporary]) or _addresses([prose[:3000]])[:1]
-    )
-    if bounce_words.tells_of_delay(f"{subject}\n{prose[:1500]}"):
-        return Reading(kind=Kind.DELAY, status=bounce_words.status_in(prose), recipients=recipients)
+    if bounce_words.tells_of_success(subject):
+        return Reading(kind=Kind.OTHER)
+    named = addresses_in([failed]) or addresses_in([*permanent, *temporary])
+    if bounce_words.tells_of_delay(opening):
+        return Reading(
+            kind=Kind.DELAY,
+            status=bounce_words.status_in(prose),
+            recipients=named or addresses_in([prose[:3000]])[:1],
+        )
+    judged = _gravest(_judge_piece(piece, subject) for piece in bounce_words.by_recipient(prose))
     kind, status = bounce_words.judge(None, prose, subject)
-    return Reading(kind=kind, status=status, recipients=recipients)
+    reading = Reading(kind=kind, status=status)
+    if judged is not None and _GRAVITY.index(judged.kind) <= _GRAVITY.index(kind):
+        reading = judged
+    return replace(reading, recipients=named or reading.recipients or addresses_in([prose[:3000]])[:1])
+
+
+def _judge_piece(piece: str, subject: str) -> Reading:
+    kind, status = bounce_words.judge(None, piece, subject)
+    return Reading(kind=kind, status=status, recipients=addresses_in([piece])[:1])
+
+
+def _is_from_machine(message: Message) -> bool:
+    sender = header(message, "From")
+    if bounce_words.is_mail_system(sender) or header(message, "Return-Path") == "<>":
+        return True
+    return "reply" in sender.lower() and bounce_words.is_unmistakable(_prose(message)[:BEGINNING])
 
 
 def _found_by_flufl(message: Message) -> tuple[list[str], list[str]]:
+    if not _is_short(message):
+        return [], []  # each of its detectors goes through all lines
     try:
         temporary, permanent = all_failures(message)
     except Exception:  # noqa: BLE001 - its detectors fail on odd mail
@@ -171,48 +206,31 @@ def _found_by_flufl(message: Message) -> tuple[list[str], list[str]]:
     return sorted(map(_as_text, temporary)), sorted(map(_as_text, permanent))
 
 
+def _is_short(message: Message) -> bool:
+    lines = 0
+    for number, part in enumerate(message.walk()):
+        payload = part.get_payload()
+        lines += payload.count("\n") if isinstance(payload, str) else 0
+        if number >= PARTS_LIMIT or lines > LINES_LIMIT:
+            return False
+    return True
+
+
 def _as_text(address: bytes | str) -> str:
     return address.decode("ascii", "replace") if isinstance(address, bytes) else str(address)
 
 
 def _is_auto_reply(message: Message) -> bool:
-    submitted = _header(message, "Auto-Submitted").lower()
-    precedence = _header(message, "Precedence").lower()
+    submitted = header(message, "Auto-Submitted").lower()
+    precedence = header(message, "Precedence").lower()
     return (
         submitted.startswith("auto-replied")
         or precedence == "auto_reply"
         or any(message.get(name) for name in ("X-Autoreply", "X-Autorespond", "X-Auto-Response"))
-        or bounce_words.tells_of_absence(_header(message, "Subject"))
+        or bounce_words.tells_of_absence(header(message, "Subject"))
     )
 
 
 def _prose(message: Message) -> str:
     """Return the words written by whoever sent the report, without the mail it gives back."""
-    texts: list[str] = []
-    for part in _parts(message):
-        if part.get_content_type() in {"message/rfc822", "text/rfc822-headers"}:
-            break
-        if part.get_content_maintype() == "text" and not part.is_multipart():
-            text = _text(part)
-            is_html = part.get_content_subtype() == "html"
-            texts.append(re.sub(r"<[^>@]{0,300}>", " ", text) if is_html else text)
-    return bounce_words.without_quoted_mail("\n".join(texts))[:20_000]
-
-
-def _text(part: Message) -> str:
-    payload = part.get_payload(decode=True)
-    if not isinstance(payload, bytes):
-        return "\n\n".join(str(block) for block in part.get_payload()) if part.is_multipart() else ""
-    charset = part.get_content_charset() or "utf-8"
-    try:
-        return payload.decode(charset, "replace").replace("\r\n", "\n").replace("\r", "\n")
-    except (LookupError, ValueError):
-        return payload.decode("utf-8", "replace").replace("\r\n", "\n")
-
-
-def _addresses(texts: list[str]) -> tuple[str, ...]:
-    found = [address for text in texts for address in _ADDRESS.findall(text)]
-    if not found:
-        found = [address for _, address in getaddresses(texts) if "@" in address]
-    cleaned = (address.strip("<>.").lower() for address in found)
-    return tuple(dict.fromkeys(cleaned))[:RECIPIENTS_LIMIT]
+    return bounce_words.without_quoted_mail("\n".join(texts(message)))[:PROSE_LIMIT]

@@ -46,6 +46,7 @@ user unknown, spam, mailbox full
 """.encode()
 
 
+@pytest.mark.trust(57, 58, 59)
 @pytest.mark.parametrize(
     ("action", "status", "diagnosis", "kind"),
     [
@@ -83,7 +84,118 @@ def test_the_gravest_of_several_recipients_decides() -> None:
     end = b"\n\n--b\nContent-Type: message/rfc822"
     second = b"\n\nFinal-Recipient: rfc822; gone@example.org\nAction: failed\nStatus: 5.1.1"
     raw = a_report(status="4.4.7").replace(end, second + end)
-    assert read(raw) == Reading(kind=Kind.HARD, status="5.1.1", recipients=("gone@example.org",))
+    assert said(raw) == (Kind.HARD, "5.1.1", ("gone@example.org",))
+
+
+def said(raw: bytes) -> tuple[Kind, str | None, tuple[str, ...]]:
+    reading = read(raw)
+    return reading.kind, reading.status, reading.recipients
+
+
+def test_recipients_not_parted_by_empty_lines_are_told_apart() -> None:
+    end = b"\n\n--b\nContent-Type: message/rfc822"
+    second = b"\nFinal-Recipient: rfc822; gone@example.org\nAction: failed\nStatus: 5.1.1"
+    raw = a_report(status="4.4.7").replace(end, second + end)
+    assert said(raw) == (Kind.HARD, "5.1.1", ("gone@example.org",))
+
+
+@pytest.mark.trust(58, 59)
+@pytest.mark.parametrize(
+    ("status", "diagnosis", "kind"),
+    [
+        # Only an answer to RCPT speaks of the recipient.
+        ("5.0.0", "550 user unknown (in reply to RCPT TO command)", Kind.HARD),
+        ("5.0.0", "550 user unknown (in reply to end of DATA command)", Kind.SOFT),
+        ("5.0.0", "550 user unknown", Kind.SOFT),
+        ("5.0.0", "user unknown", Kind.HARD),  # the sending system's own words
+        ("5.1.1", "550 5.1.1 no such user", Kind.HARD),
+        ("5.4.1", "550 5.4.1 [x@example.org]: Recipient address rejected: Access denied", Kind.HARD),
+        ("5.4.4", "Host or domain name not found", Kind.HARD),
+        ("5.4.4", "malformed name server reply", Kind.SOFT),
+        ("5.3.2", "521 5.3.2 system not accepting network messages", Kind.HARD),  # RFC 7504
+        ("5.7.27", "550 Host does not accept mail", Kind.HARD),  # RFC 7505
+        ("4.1.1", "450 4.1.1 User unknown in local recipient table", Kind.HARD),  # RFC 3463, 3.2
+        ("4.1.1", "450 4.1.1 address verification in progress", Kind.SOFT),
+        # About the sending side, whatever the code.
+        ("5.1.8", "501 5.1.8 Domain of sender address does not exist", Kind.POLICY),
+        ("5.0.0", "550 sender verify failed: no such user", Kind.POLICY),
+        ("5.1.1", "550 5.1.1 192.0.2.1 has sent to too many recipients this hour", Kind.POLICY),
+        ("5.0.0", "554 too many connections from your host", Kind.POLICY),
+        ("5.1.1", "procmail: Couldn't create /var/mail/x", Kind.SOFT),
+        ("5.2.1", "account is disabled", Kind.HARD),
+        ("5.0.0", "account is suspended", Kind.SOFT),
+    ],
+)
+def test_words_are_weighed_by_what_they_speak_of(status: str, diagnosis: str, kind: Kind) -> None:
+    assert read(a_report("failed", status, diagnosis)).kind is kind
+
+
+def test_a_report_written_as_text_is_read_by_its_fields() -> None:
+    raw = b"""From: MAILER-DAEMON@mx.example.org
+Subject: =?utf-8?Q?Delivery_Status_Notification_=28Failure=29?=
+
+Technical report:
+
+Reporting-MTA: dns; mx.example.org
+
+Action: failed
+Final-Recipient: rfc822; reader@example.org
+Diagnostic-Code: smtp; 552 5.2.2 mailbox full
+Status: 5.2.2
+"""
+    assert said(raw) == (Kind.SOFT, "5.2.2", ("reader@example.org",))
+
+
+def test_each_recipient_of_an_unusual_report_is_judged_by_the_words_about_it() -> None:
+    raw = b"""From: MAILER-DAEMON@mx.example.org
+Subject: failure notice
+
+I was not able to deliver your message to these addresses.
+
+<full@example.org>: 552 5.2.2 mailbox full
+<gone@example.org>: 550 5.1.1 no such user
+"""
+    assert said(raw)[:2] == (Kind.HARD, "5.1.1")
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        ("From: staff@hotmail.com\nX-HmXmrOriginalRecipient: reader@example.org", Kind.COMPLAINT),
+        ("From: staff@hotmail.com\nSubject: complaint about message from 192.0.2.1", Kind.COMPLAINT),
+        ("From: dmarc@example.org\nSubject: DMARC Forensic Report for example.com", Kind.POLICY),
+        ("From: postmaster@example.org\nSubject: Delivered: your papers", Kind.OTHER),
+    ],
+)
+def test_what_comes_without_a_report_is_known_by_its_head(head: str, kind: Kind) -> None:
+    assert read(f"{head}\n\nwords\n".encode()).kind is kind
+
+
+def test_a_bounce_that_somebody_forwards_is_not_one() -> None:
+    raw = (
+        b"""From: Reader <reader@example.org>
+Subject: what is this?
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary="f"
+
+--f
+Content-Type: text/plain
+
+See below.
+
+--f
+Content-Type: message/rfc822
+
+"""
+        + a_report()
+        + b"--f--\n"
+    )
+    assert read(raw).kind is Kind.OTHER
+
+
+def test_trust_60_message_ids_of_what_is_given_back_are_told() -> None:
+    raw = a_complaint("abuse").replace(b"From: digest@", b"Message-ID: <00ff@example.org>\nFrom: digest@")
+    assert read(raw).message_ids == ("00ff@example.org",)
 
 
 def a_complaint(kind: str) -> bytes:
@@ -115,6 +227,7 @@ words
 """.encode()
 
 
+@pytest.mark.trust(60)
 @pytest.mark.parametrize(
     ("feedback", "kind"),
     [
@@ -125,9 +238,10 @@ words
     ],
 )
 def test_trust_60_complaints_are_those_of_people(feedback: str, kind: Kind) -> None:
-    assert read(a_complaint(feedback)) == Reading(kind=kind, recipients=("reader@example.org",))
+    assert said(a_complaint(feedback)) == (kind, None, ("reader@example.org",))
 
 
+@pytest.mark.trust(61)
 @pytest.mark.parametrize(
     "head",
     [
@@ -155,12 +269,14 @@ def test_ordinary_mail_is_no_bounce(body: str) -> None:
     assert read(raw.encode()) == Reading(kind=Kind.OTHER)
 
 
+@pytest.mark.trust(63)
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=400))
 def test_trust_63_no_bytes_crash_the_reader(raw: bytes) -> None:
     assert isinstance(read(raw), Reading)
 
 
+@pytest.mark.trust(63)
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_trust_63_no_mutation_of_a_report_crashes_the_reader(data: st.DataObject) -> None:
@@ -171,6 +287,7 @@ def test_trust_63_no_mutation_of_a_report_crashes_the_reader(data: st.DataObject
     assert isinstance(read(bytes(raw)), Reading)
 
 
+@pytest.mark.trust(63)
 def test_trust_63_depth_and_number_of_parts_are_bounded() -> None:
     deep = b"".join(b'Content-Type: multipart/mixed; boundary="%d"\n\n--%d\n' % (n, n) for n in range(3000))
     wide = b'Content-Type: multipart/mixed; boundary="b"\n\n' + b"--b\n\nx\n" * 50_000
@@ -179,7 +296,7 @@ def test_trust_63_depth_and_number_of_parts_are_bounded() -> None:
 
 
 # Measured on the recorded messages; a change that reads fewer of them rightly must say why.
-FLOOR = 0.87
+FLOOR = 0.967
 
 
 @pytest.mark.data
@@ -211,9 +328,9 @@ def allowed(label: dict) -> set[Kind]:
         "bounce_soft_or_other": PASSING,
         "bounce_unspecified": FAILURES,
     }
-    said = (label["expected"] or [{}])[0]
-    if said.get("reason") == "delivered":
+    first = (label["expected"] or [{}])[0]
+    if first.get("reason") == "delivered":
         return {Kind.OTHER}
-    if said.get("reason") == "suspend":  # a disabled mailbox (5.2.1), which we suppress
+    if first.get("reason") == "suspend":  # a disabled mailbox (5.2.1), which we suppress
         return FAILURES
     return by_class[label["class"]]
