@@ -73,3 +73,37 @@ class SuppressionRow(Base):
     reason: Mapped[str] = mapped_column(String(20))  # bounce, complaint, erased, operator
     since: Mapped[datetime]
     source: Mapped[str | None] = mapped_column(String(60))
+
+
+class ReturnRow(Base):
+    """One message or event that came back about a delivery: a bounce, a complaint, an answer. No address."""
+
+    __tablename__ = "returns"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    event_key: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)  # hash: the same comes twice
+    received_at: Mapped[datetime] = mapped_column(index=True)
+    source: Mapped[str] = mapped_column(String(20))  # mail, or the name of a provider
+    kind: Mapped[str] = mapped_column(String(20))  # hard, soft, policy, complaint, delay, auto_reply, other
+    status: Mapped[str | None] = mapped_column(String(12))  # RFC 3463
+    delivery_id: Mapped[int | None] = mapped_column(BigId, index=True)
+    subscriber_id: Mapped[int | None] = mapped_column(BigId, index=True)
+    outcome: Mapped[str] = mapped_column(String(20))  # what was done about it
+
+
+class UsedSignatureRow(Base):
+    """A signature of a provider that was used: within its window of time it works no second time."""
+
+    __tablename__ = "used_signatures"
+
+    signature_key: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    used_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class AlertRow(Base):
+    """When the operator was last told of something: one mail a day for each topic."""
+
+    __tablename__ = "alerts"
+
+    topic: Mapped[str] = mapped_column(String(60), primary_key=True)
+    raised_at: Mapped[datetime]
