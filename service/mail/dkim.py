@@ -11,9 +11,7 @@ from binascii import b2a_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -66,48 +64,67 @@ class Signer:
 
         ``fields`` are whole lines with CRLF; ``digest`` is what :func:`body_hash` says of the body.
         """
-        plan = _plan(
-            self.algorithm,
-            self.domain,
-            self.selector,
-            tuple([field[: field.index(b":")] for field in fields]),
-        )
-        values = int(at.timestamp()), b2a_base64(digest, newline=False)
-        signed = [relaxed_field(fields[index]) for index in plan.order]
-        signed.append(plan.relaxed % values)
-        text = b2a_base64(self._sign(b"".join(signed)), newline=False)
-        lines = [text[start : start + 72] for start in range(0, len(text), 72)]
-        return plan.unsigned % values + b"\r\n ".join(lines) + b"\r\n"
+        return Seal(self, fields, at).sign((), digest)
 
-    def _sign(self, data: bytes) -> bytes:
+    def sign(self, data: bytes) -> bytes:
+        """Return the bare signature of what is signed."""
         if isinstance(self.key, Ed25519PrivateKey):
             return self.key.sign(hashlib.sha256(data).digest())  # RFC 8463: the hash is what is signed
         return self.key.sign(data, _PADDING, _SHA256)
 
 
-class _Plan(NamedTuple):
-    """How messages with the same fields are signed; time and body hash are put in by ``%``."""
+class Seal:
+    """How one key signs mails whose headers differ in a few fields only; what they share is written once."""
 
-    order: tuple[int, ...]  # the fields that exist, in the order in which they are signed
-    unsigned: bytes  # the signature's own field up to its value
-    relaxed: bytes  # the same in relaxed form, without line end
+    def __init__(self, signer: Signer, fields: Sequence[bytes | str], at: datetime) -> None:
+        """Take the fields in their order: a whole line, or the name alone of one that differs."""
+        self._signer = signer
+        names = [
+            field if isinstance(field, str) else field[: field.index(b":")].decode("ascii")
+            for field in fields
+        ]
+        own = [field for field in fields if isinstance(field, str)]
+        order, listed = _listed([name.lower() for name in names])
+        field = (
+            f"DKIM-Signature: v=1; a={signer.algorithm}; c=relaxed/relaxed; d={signer.domain};\r\n"
+            f" s={signer.selector}; t={int(at.timestamp())};\r\n"
+            f" h={_folded_list(listed)};\r\n"
+        ).encode("ascii")
+        self._field = _escaped(field) + b" bh=%b;\r\n b="
+        relaxed = [
+            b"%b" if isinstance(one := fields[place], str) else _escaped(relaxed_field(one))
+            for place in order
+        ]
+        relaxed.append(_escaped(relaxed_field(field).removesuffix(b"\r\n")) + b" bh=%b; b=")
+        self._signed = b"".join(relaxed)
+        self._places = [own.index(names[place]) for place in order if isinstance(fields[place], str)]
+
+    def sign(self, own: Sequence[bytes], digest: bytes) -> bytes:
+        """Return the DKIM-Signature field of one mail.
+
+        ``own`` are the fields that were given by name, in that order and in relaxed form; ``digest`` is what
+        :func:`body_hash` says of its body.
+        """
+        written = b2a_base64(digest, newline=False)
+        values = [own[place] for place in self._places]
+        text = b2a_base64(self._signer.sign(self._signed % (*values, written)), newline=False)
+        lines = [text[start : start + 72] for start in range(0, len(text), 72)]
+        return self._field % written + b"\r\n ".join(lines) + b"\r\n"
 
 
-@lru_cache(maxsize=64)
-def _plan(algorithm: str, domain: str, selector: str, names: tuple[bytes, ...]) -> _Plan:
+def _listed(names: Sequence[str]) -> tuple[list[int], list[str]]:
+    """Return which fields are signed, in that order, and what h= says: each one once more than it occurs."""
     order: list[int] = []
     listed: list[str] = []
     for signed in SIGNED_FIELDS:
-        places = [index for index, name in enumerate(names) if name.decode("ascii").lower() == signed]
+        places = [index for index, name in enumerate(names) if name == signed]
         order += reversed(places)  # one that occurs several times is taken from the last up (RFC 6376, 5.4.2)
         listed += [signed] * (len(places) + 1)
-    unsigned = (
-        f"DKIM-Signature: v=1; a={algorithm}; c=relaxed/relaxed; d={domain.replace('%', '%%')};\r\n"
-        f" s={selector.replace('%', '%%')}; t=%d;\r\n"
-        f" h={_folded_list(listed)};\r\n"
-        " bh=%b;\r\n b="
-    ).encode("ascii")
-    return _Plan(tuple(order), unsigned, relaxed_field(unsigned + b"\r\n").removesuffix(b"\r\n"))
+    return order, listed
+
+
+def _escaped(text: bytes) -> bytes:
+    return text.replace(b"%", b"%%")
 
 
 def read_signer(path: Path, *, domain: str, selector: str) -> Signer:
@@ -138,12 +155,14 @@ def read_signer(path: Path, *, domain: str, selector: str) -> Signer:
     return Signer(domain, selector, key)
 
 
-@lru_cache(maxsize=512)
 def relaxed_field(field: bytes) -> bytes:
     """Return a field in relaxed form (RFC 6376, 3.4.2), with its line end."""
     name, _, value = field.partition(b":")
-    value = _BLANKS.sub(b" ", _FOLDING.sub(b"", value.removesuffix(b"\r\n"))).strip(b" \t")
-    return name.strip(b" \t").lower() + b":" + value + b"\r\n"
+    if field.find(b"\r\n") != len(field) - 2 or b"  " in value or b"\t" in value or value.endswith(b" \r\n"):
+        value = _BLANKS.sub(b" ", _FOLDING.sub(b"", value.removesuffix(b"\r\n"))).strip(b" \t") + b"\r\n"
+    elif value.startswith(b" "):
+        value = value[1:]
+    return name.strip(b" \t").lower() + b":" + value
 
 
 def body_hash(body: bytes, *, is_relaxed: bool = False) -> bytes:

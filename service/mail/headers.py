@@ -16,7 +16,7 @@ CRLF = b"\r\n"
 LINE_OCTETS = 76  # RFC 5322 asks for 78; encoded-words must stay under 77 (RFC 2047, 2)
 LONGEST_LINE = 998  # RFC 5322, 2.1.1
 SUBJECT_CHARACTERS = 250
-KEPT = 512  # fields, of which most are the same in every mail of an issue
+KEPT = 2048  # subjects: one stands in many mails of an issue
 _ENCODED_WORD_OCTETS = 75 - len("=?utf-8?b??=")
 _BREAKS_AND_CONTROLS = re.compile(
     "[\x00-\x20\x7f-\xa0\u061c\u1680\u180e\u2000-\u200b\u200e\u200f"
@@ -53,7 +53,6 @@ def text(name: str, value: str) -> bytes:
     return _fold(name, [*_words(clean(value), first=LINE_OCTETS - len(name) - 2)])
 
 
-@lru_cache(maxsize=KEPT)
 def mailbox(name: str, address: str, display_name: str = "") -> bytes:
     """Write a field with one address, such as From, To or Reply-To.
 
@@ -62,13 +61,12 @@ def mailbox(name: str, address: str, display_name: str = "") -> bytes:
     """
     if not is_address(address):
         raise InvalidHeader(f"{name}: not an address that can be written")
-    phrase = clean(display_name, 60)
+    phrase = clean(display_name, 60) if display_name else ""
     if not phrase:
-        return verbatim(name, address)
+        return f"{name}: {address}\r\n".encode("ascii")
     return _fold(name, [*_phrase(phrase, first=LINE_OCTETS - len(name) - 2), f"<{address}>"])
 
 
-@lru_cache(maxsize=KEPT)
 def verbatim(name: str, value: str) -> bytes:
     """Write a structured field exactly as given, on one line.
 
@@ -81,7 +79,6 @@ def verbatim(name: str, value: str) -> bytes:
     return line.encode("ascii") + CRLF
 
 
-@lru_cache(maxsize=KEPT)
 def date(at: datetime) -> bytes:
     """Write the Date field."""
     return verbatim("Date", format_datetime(at))
@@ -95,7 +92,10 @@ def uri(name: str, target: str) -> bytes:
     """
     if not _URI.fullmatch(target):
         raise InvalidHeader(f"{name}: not a URI that can be written")
-    return verbatim(name, f"<{target}>")
+    line = f"{name}: <{target}>"
+    if len(line) > LONGEST_LINE or "=?" in line:
+        raise InvalidHeader(f"{name}: a URI that can't be written as it is")
+    return line.encode("ascii") + CRLF
 
 
 def is_address(value: str) -> bool:

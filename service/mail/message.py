@@ -2,8 +2,9 @@
 
 import hashlib
 from binascii import b2a_qp
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -11,11 +12,13 @@ from urllib.parse import urlsplit
 from service.config import Settings
 from service.keys import Keyring
 from service.mail import headers
-from service.mail.dkim import Signer, body_hash, read_signer
+from service.mail.dkim import Seal, Signer, body_hash, read_signer, relaxed_field
 from service.mail.letters import DigestLetter, Letter
 from service.mail.templates import Imprint, Part, Rendered, render
 
 BOUNCE_PREFIX = "bounce+"
+HEADINGS = 8  # kept; a second has one for each issue date
+OWN_FIELDS = ("To", "Subject", "Message-ID", "Content-Type", "List-Unsubscribe")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,7 @@ class Press:
         """Take the sender and the keys that sign envelope senders."""
         self.sender = sender
         self.keyring = keyring
+        self._headings = lru_cache(HEADINGS)(self._make_heading)
 
     def make(self, letter: Letter, *, nonce: int, at: datetime) -> Parcel:
         """Render, build and sign a letter for the attempt at ``at``.
@@ -120,23 +124,26 @@ class Press:
         message_id = f"{nonce:016x}@{self.sender.domain}"
         boundary = f"=_{nonce:016x}"  # "=_" occurs in no quoted-printable text
         content = self.content(letter, boundary)
-        fields = [
-            *identity_fields(self.sender, letter, content.subject, message_id, at),
-            *list_fields(self.sender, letter),
-            headers.verbatim("MIME-Version", "1.0"),
-            headers.verbatim("Content-Type", f'multipart/alternative; boundary="{boundary}"'),
+        issue_date = letter.issue_date if isinstance(letter, DigestLetter) else None
+        heading = self._headings(issue_date, at.replace(microsecond=0))
+        own = [
+            headers.mailbox("To", letter.recipient),
+            headers.text("Subject", content.subject),
+            f"Message-ID: <{message_id}>\r\n".encode("ascii"),
+            f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n'.encode("ascii"),
         ]
-        signatures = []
-        if self.sender.signers:
-            digest = body_hash(content.body, is_relaxed=content.is_canonical)
-            signatures = [signer.signature(fields, digest, at) for signer in self.sender.signers]
+        if isinstance(letter, DigestLetter):
+            own.append(headers.uri("List-Unsubscribe", letter.unsubscribe_url))
         return Parcel(
             envelope_sender=self.envelope_sender(nonce),
             recipient=letter.recipient,
-            data=b"".join([*signatures, *fields, headers.CRLF, content.body]),
+            data=heading.write(own, content.body, is_relaxed=content.is_canonical),
             message_id=message_id,
             is_dotless=content.is_canonical,
         )
+
+    def _make_heading(self, issue_date: date | None, at: datetime) -> "Heading":
+        return Heading(self.sender, issue_date, at)
 
     def content(self, letter: Letter, boundary: str) -> Content:
         """Return subject and body.
@@ -152,33 +159,62 @@ class Press:
         return f"{BOUNCE_PREFIX}{self.keyring.bounce_token(nonce)}@{self.sender.envelope_domain}"
 
 
-def identity_fields(
-    sender: Sender, letter: Letter, subject: str, message_id: str, at: datetime
-) -> list[bytes]:
-    """Return the fields every mail has, once each."""
-    fields = [
+class Heading:
+    """The header of all mails of one kind that go in the same second, with places for a mail's own fields."""
+
+    def __init__(self, sender: Sender, issue_date: date | None, at: datetime) -> None:
+        """Write what they share; ``issue_date`` is that of digests, None makes other mail's header.
+
+        Raises:
+            service.mail.headers.InvalidHeader: the sender's settings can't stand in a header.
+        """
+        headers.verbatim("Message-ID", f"<{0:016x}@{sender.domain}>")  # as those to come are
+        fields: list[bytes | str] = identity_fields(sender, at)
+        if issue_date is not None:
+            fields += list_fields(sender, issue_date)
+        self._template = b"".join(
+            [b"%b" if isinstance(field, str) else field.replace(b"%", b"%%") for field in fields]
+        )
+        self._seals = [Seal(signer, fields, at) for signer in sender.signers]
+
+    def write(self, own: Sequence[bytes], body: bytes, *, is_relaxed: bool) -> bytes:
+        """Return a whole message: signatures, header, body.
+
+        ``own`` are the lines of the fields in :data:`OWN_FIELDS`, of which only list mail has the last.
+        """
+        header = self._template % tuple(own)
+        if not self._seals:
+            return b"".join([header, headers.CRLF, body])
+        digest = body_hash(body, is_relaxed=is_relaxed)
+        relaxed = [relaxed_field(field) for field in own]
+        return b"".join([*[seal.sign(relaxed, digest) for seal in self._seals], header, headers.CRLF, body])
+
+
+def identity_fields(sender: Sender, at: datetime) -> list[bytes | str]:
+    """Return the fields every mail has, once each; of those that differ from mail to mail the names."""
+    fields: list[bytes | str] = [
         headers.mailbox("From", sender.address, sender.name),
-        headers.mailbox("To", letter.recipient),
-        headers.text("Subject", subject),
+        "To",
+        "Subject",
         headers.date(at),
-        headers.verbatim("Message-ID", f"<{message_id}>"),
+        "Message-ID",
         headers.verbatim("Auto-Submitted", "auto-generated"),
+        headers.verbatim("MIME-Version", "1.0"),
+        "Content-Type",
     ]
     if sender.contact != sender.address:
         fields.append(headers.mailbox("Reply-To", sender.contact))
     return fields
 
 
-def list_fields(sender: Sender, letter: Letter) -> list[bytes]:
+def list_fields(sender: Sender, issue_date: date) -> list[bytes | str]:
     """Return the fields of list mail (RFC 2369, 2919, 8058); only digests are list mail."""
-    if not isinstance(letter, DigestLetter):
-        return []
     # The name stands only where it needs no encoded-word: List-Id is structured (RFC 2919).
     name = f'"{sender.name}" ' if sender.name.isascii() and "\\" not in sender.name else ""
-    issue = letter.issue_date.isoformat().replace("-", "")
+    issue = issue_date.isoformat().replace("-", "")
     return [
         headers.verbatim("List-Id", f"{name}<{sender.list_id}>"),
-        headers.uri("List-Unsubscribe", letter.unsubscribe_url),
+        "List-Unsubscribe",
         headers.verbatim("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         headers.verbatim("Precedence", "bulk"),
         headers.verbatim("Feedback-ID", f"{issue}:digest:paperlark:{sender.feedback_sender}"),
