@@ -6,6 +6,7 @@ message and the judge of this one. What a fragment is kept under is all that it 
 
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from functools import lru_cache
@@ -25,10 +26,12 @@ PAGES = 64
 CARDS = 4096
 ENTRIES = 4096
 PHRASES = 4096
+LISTS = 256
 
 # Stands in a template's output where something is put in later. No paper can know it.
 _MARK = f"\ue000{secrets.token_hex(12)}:{{}}\ue001"
 _MARKED = re.compile(_MARK.format(r"(\w+)"))
+_PLAIN_LINK = re.compile(r"[A-Za-z0-9:/._~-]+")
 TEXT, HTML = 0, 1  # the parts in their order
 
 
@@ -48,13 +51,13 @@ class Linked(NamedTuple):
     pieces: tuple[bytes, ...]
     size: int  # octets of the text without the links
 
-    def with_link(self, link: Fragment) -> Fragment:
-        """Return the piece with the link in all its places."""
-        return Fragment(link.coded.join(self.pieces), self.size + (len(self.pieces) - 1) * link.size)
+    def size_with(self, link: Fragment) -> int:
+        """Return the octets of the text with the link in all its places."""
+        return self.size + (len(self.pieces) - 1) * link.size
 
 
 class Entry(NamedTuple):
-    """One paper of a digest in both parts, with places for links to its reader's own pages."""
+    """Papers of a digest in both parts, with places for links to their reader's own pages."""
 
     text: Linked
     html: Linked
@@ -67,16 +70,28 @@ class Frame(NamedTuple):
     slots: tuple[tuple[int, str], ...]  # index among the pieces, name
     size: int
 
-    def fill(self, values: dict[str, Fragment]) -> list[bytes]:
-        """Return the pieces with every slot filled."""
+
+class Outline(NamedTuple):
+    """A page with places for its papers and for its reader's own words."""
+
+    pieces: tuple[bytes, ...]
+    words: tuple[tuple[int, str], ...]  # index among the pieces, name
+    cards: tuple[int, ...]  # of the trending list as one, then of each paper of the other
+    between: tuple[bytes, ...]  # what stands between the papers of the trending list
+    size: int
+
+    def fill(self, words: dict[str, Fragment], cards: list[bytes]) -> list[bytes]:
+        """Return the pieces with everything put in."""
         pieces = list(self.pieces)
-        for index, name in self.slots:
-            pieces[index] = values[name].coded
+        for index, name in self.words:
+            pieces[index] = words[name].coded
+        for index, card in zip(self.cards, cards, strict=True):
+            pieces[index] = card
         return pieces
 
-    def size_with(self, values: dict[str, Fragment]) -> int:
-        """Return the octets of the whole text."""
-        return self.size + sum([values[name].size for _, name in self.slots])
+    def size_with(self, words: dict[str, Fragment]) -> int:
+        """Return the octets of the text with all but its papers put in."""
+        return self.size + sum([words[name].size for _, name in self.words])
 
 
 class AssemblyPress(Press):
@@ -95,36 +110,43 @@ class AssemblyPress(Press):
         """
         if not isinstance(letter, DigestLetter):
             return super().content(letter, boundary)
-        cards = letter.trending + letter.for_you
-        phrases = _phrases(letter.interests, len(letter.trending), len(letter.for_you))
-        preferences, leaving = _link(letter.preferences_url), _link(letter.unsubscribe_url)
-        own_text, own_html = _link(letter.list_url)
-        text, html = (
-            {"preferences_url": preferences[part], "unsubscribe_url": leaving[part], **phrases[part]}
-            for part in (TEXT, HTML)
-        )
+        hot, own = letter.trending, letter.for_you
+        text_words, html_words = _phrases(letter.interests, len(hot), len(own))
         page = self._pages(
             _Shape(
                 letter.issue_date,
                 letter.is_first,
                 letter.notice,
-                len(letter.trending),
-                len(letter.for_you),
-                html["interests"].size > 0,
+                len(hot),
+                len(own),
+                html_words["interests"].size > 0,
             )
         )
+        preferences, leaving = _link(letter.preferences_url), _link(letter.unsubscribe_url)
+        text_words = text_words | {"preferences_url": preferences[TEXT], "unsubscribe_url": leaving[TEXT]}
+        html_words = html_words | {"preferences_url": preferences[HTML], "unsubscribe_url": leaving[HTML]}
+        text_link, html_link = _link(letter.list_url)
+        rest = page.html.size_with(html_words)
         for share in templates.ABSTRACT_SHARES:
-            limit = templates.abstract_limit(len(cards), share)
-            for number, name in enumerate(page.cards):
-                entry = _entry(cards[number], number + 1, limit)
-                text[name], html[name] = entry.text.with_link(own_text), entry.html.with_link(own_html)
-            size = page.html.size_with(html)
+            limit = templates.abstract_limit(len(hot) + len(own), share)
+            entries = [page.list_of(hot, limit)] if hot else []
+            entries += [_entry(card, number, limit) for number, card in enumerate(own, len(hot) + 1)]
+            size = rest + sum([entry.html.size_with(html_link) for entry in entries])
             if size <= templates.HTML_GOAL_BYTES:
                 break
         templates.check_size(size)
+        into_text, into_html = text_link.coded.join, html_link.coded.join
         between = f"--{boundary}\r\n".encode("ascii")
-        pieces = [between, *page.text.fill(text), between, *page.html.fill(html), between[:-2], b"--\r\n"]
-        return Content(_subject(cards[0].title, len(cards)), b"".join(pieces), is_canonical=True)
+        pieces = [
+            between,
+            *page.text.fill(text_words, [into_text(entry.text.pieces) for entry in entries]),
+            between,
+            *page.html.fill(html_words, [into_html(entry.html.pieces) for entry in entries]),
+            between[:-2],
+            b"--\r\n",
+        ]
+        subject = _subject((hot or own)[0].title, len(hot) + len(own))
+        return Content(subject, b"".join(pieces), is_canonical=True)
 
     def _make_page(self, shape: "_Shape") -> "_Page":
         """Render the page that all digests of one shape have in common."""
@@ -141,11 +163,7 @@ class AssemblyPress(Press):
             "preferences_url": _mark("preferences_url"),
             "unsubscribe_url": _mark("unsubscribe_url"),
         }
-        return _Page(
-            text=_page_frame("txt", words),
-            html=_page_frame("html", words),
-            cards=tuple([f"card{number}" for number in range(1, shape.hot + shape.own + 1)]),
-        )
+        return _Page(_outline("txt", words, shape.hot), _outline("html", words, shape.hot))
 
 
 class _Shape(NamedTuple):
@@ -159,21 +177,54 @@ class _Shape(NamedTuple):
     has_interests: bool
 
 
-class _Page(NamedTuple):
-    """A shape's page in both parts, and the names of the places of its papers in order."""
+class _Page:
+    """A shape's page in both parts."""
 
-    text: Frame
-    html: Frame
-    cards: tuple[str, ...]
+    def __init__(self, text: Outline, html: Outline) -> None:
+        self.text, self.html = text, html
+        # Most readers of a day have the same trending list.
+        self.list_of = lru_cache(LISTS)(self._make_list)
+
+    def _make_list(self, cards: tuple[Card, ...], limit: int) -> Entry:
+        """Join the trending list, which comes first."""
+        entries = [_entry(card, number, limit) for number, card in enumerate(cards, 1)]
+        return Entry(
+            text=_strung([entry.text for entry in entries], self.text.between),
+            html=_strung([entry.html for entry in entries], self.html.between),
+        )
+
+
+def _strung(texts: Sequence[Linked], between: Sequence[bytes]) -> Linked:
+    """Join texts; the octets of what stands between them are counted with the page."""
+    pieces = list(texts[0].pieces)
+    for text, apart in zip(texts[1:], between, strict=True):
+        pieces[-1] += apart + text.pieces[0]
+        pieces += text.pieces[1:]
+    return Linked(tuple(pieces), sum([text.size for text in texts]))
 
 
 def _mark(name: str) -> Markup:
     return Markup(_MARK.format(name))  # noqa: S704 - made here
 
 
-def _page_frame(part: Part, words: dict[str, object]) -> Frame:
+def _outline(part: Part, words: dict[str, object], hot: int) -> Outline:
+    """Render a part of a page and take it apart; the first ``hot`` papers become one place."""
     frame = _frame(templates.page(part, words))
-    return frame._replace(pieces=(part_head(part) + frame.pieces[0], *frame.pieces[1:]))
+    pieces = [part_head(part) + frame.pieces[0], *frame.pieces[1:]]
+    cards = [index for index, name in frame.slots if name.startswith("card")]
+    between: list[bytes] = []
+    if hot > 1:
+        first, last = cards[0], cards[hot - 1]
+        between = [pieces[index] for index in range(first, last) if index not in cards]
+        pieces[first : last + 1] = [b""] * (last + 1 - first)  # the places of the others stay empty
+        cards = [first, *cards[hot:]]
+    return Outline(
+        pieces=tuple(pieces),
+        words=tuple([slot for slot in frame.slots if not slot[1].startswith("card")]),
+        cards=tuple(cards),
+        between=tuple(between),
+        size=frame.size,
+    )
 
 
 def _frame(text: str) -> Frame:
@@ -234,6 +285,9 @@ def _phrases(interests: tuple[str, ...], hot: int, own: int) -> _BothParts:
 
 
 def _link(link: str) -> tuple[Fragment, Fragment]:
+    if _PLAIN_LINK.fullmatch(link):  # nothing to escape
+        both = Fragment(quoted_printable(link), len(link))
+        return both, both
     link = templates.present(link)
     text = _fragment(link)
     shown = str(escape(link))

@@ -17,12 +17,12 @@ def quoted_printable(text: str) -> bytes:
     """Encode ``text``, whose lines end in a bare line feed."""
     if not text:
         return b""
-    if len(text) <= LONGEST and _PLAIN.fullmatch(text):  # a link, most often
-        return text.encode("ascii") + b"=\r\n"
-    lines = _UNSAFE.sub(_code, text.encode("utf-8")).split(b"\n")
-    last = len(lines) - 1
+    if _PLAIN.fullmatch(text) and (plain := _broken(text)):
+        return plain
+    safe = _UNSAFE.sub(_code, text.encode("utf-8")).split(b"\n")
+    last = len(safe) - 1
     coded: list[bytes] = []
-    for index, line in enumerate(lines):
+    for index, line in enumerate(safe):
         rest = line
         while len(rest) > LONGEST:
             cut = LONGEST
@@ -39,6 +39,14 @@ def quoted_printable(text: str) -> bytes:
         elif rest:
             coded.append(b"=\r\n")
     return b"".join(coded)
+
+
+def _broken(text: str) -> bytes:
+    """Break one line of plain signs, a link most often; give nothing if a piece would begin with a dot."""
+    lines = [text[start : start + LONGEST] for start in range(0, len(text), LONGEST)]
+    if any(line[0] == "." for line in lines[1:]):
+        return b""
+    return "=\r\n".join([*lines, ""]).encode("ascii")
 
 
 def _code(octet: re.Match[bytes]) -> bytes:

@@ -3,7 +3,7 @@
 The folder ``templates/email/<kind>/`` holds the words of a kind; the letter's fields are its variables.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import ClassVar, Literal
 
@@ -25,6 +25,24 @@ class Card:
     stars: int | None = None
     repository_url: str | None = None
     reasons: tuple[str, ...] = ()  # true sentences, the most telling first
+    _hash: int = field(init=False, repr=False, compare=False, default=0)
+
+    def __post_init__(self) -> None:
+        """Work out the hash: a card is looked up by it in every mail it stands in."""
+        shown = (
+            self.paper_id,
+            self.title,
+            self.abstract,
+            self.upvotes,
+            self.comments,
+            self.stars,
+            self.reasons,
+        )
+        object.__setattr__(self, "_hash", hash(shown))
+
+    def __hash__(self) -> int:
+        """Return it."""
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
