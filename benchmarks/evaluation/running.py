@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
-from benchmarks.evaluation import forecasting, measures, trending
+from benchmarks.evaluation import measures, trending
 from benchmarks.evaluation.baselines import System
 from benchmarks.evaluation.cases import Case
 from benchmarks.evaluation.recorded import Recorded
@@ -18,11 +18,7 @@ DISLIKE_MEASURES = ("specificity", "AUC refused", "nDCG@10")
 
 def run_trending(recorded: Recorded, side: Side | None, progress: Progress) -> Iterator[Task]:
     """Ask how well early orders foretell later ones, for each window and outcome."""
-    scorers = trending.scorers(recorded)
-    past = forecasting.Past(recorded)
-    scorers["forecast (both halves seen)"] = lambda early: forecasting.score(
-        forecasting.read_day(recorded, early, past)
-    )
+    scorers = trending.scorers()
     for outcome in ("next day", "week"):
         days = [one for one in trending.early_days(recorded, outcome) if is_wanted(f"{one.day}", side)]
         for window in trending.WINDOWS:
@@ -32,7 +28,7 @@ def run_trending(recorded: Recorded, side: Side | None, progress: Progress) -> I
                 progress(number, len(chosen), f"trending, {window}")
                 for name, score in scorers.items():
                     started = time.perf_counter()
-                    measured = trending.measure(early, score)
+                    measured = trending.measure(score(early), early)
                     table[name].seconds += time.perf_counter() - started
                     table[name].add(f"{early.day}", f"{early.day}", measured)
             if chosen:

@@ -60,6 +60,7 @@ class Trend:
     parts: dict[str, float]
     version: str
     reason: str  # a true sentence, such as "42 votes, 30 in the last day: top 5 % of papers of its age"
+    forecast: float | None = None  # votes expected as its first day ends; None: that is over, or unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

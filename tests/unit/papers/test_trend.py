@@ -63,7 +63,7 @@ def test_more_votes_at_one_age_never_score_less() -> None:
     today = [a_sighting(f"2602.{votes:05}", votes=votes) for votes in (0, 1, 2, 3, 10, 37, 38, 39, 100, 1000)]
     found = trends([*history(), *today], NOW)
     scores = [found[one.id].score for one in today]
-    assert scores[0] == 0
+    assert 0 < scores[0] < 0.05  # the first votes may still come
     assert scores == sorted(set(scores))
 
 
@@ -154,11 +154,11 @@ def test_with_little_history_votes_and_age_decide() -> None:
     rows = [
         a_sighting("a", hours=8, votes=30),
         a_sighting("b", hours=8, votes=10),
-        a_sighting("c", hours=32, votes=30),
+        a_sighting("c", hours=56, votes=20),
         a_sighting("d", hours=8, votes=1),
     ]
     found = trends(rows, NOW)
-    assert found["a"].score > found["b"].score > found["c"].score > found["d"].score == 0
+    assert found["a"].score > found["b"].score > found["c"].score > found["d"].score > 0
     assert {one.percentile for one in found.values()} == {None}
 
 
