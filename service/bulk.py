@@ -71,37 +71,45 @@ def insert_new(session: Session, table: Table, rows: Rows, *, key: tuple[str, ..
     return [tuple(row) for row in session.connection().execute(new, [dict(row) for row in rows])]
 
 
-def _as_arrays(table: Table, rows: Rows, key: tuple[str, ...] = ()) -> tuple[UpdateBase, dict[str, Any]]:
-    """Return the statement and its parameters; a value that all rows share is given once."""
+def by_column(rows: Rows) -> tuple[frozenset[str], dict[str, Any]]:
+    """Return the values of rows by column, and which columns have one value for all: that is given once."""
     shared: list[str] = []
     values: dict[str, Any] = {}
     for name in rows[0]:
-        of_rows = [row[name] for row in rows]
-        is_json = isinstance(table.c[name].type, JSON)
-        if is_json:
-            of_rows = [write_json(value) for value in of_rows]
+        values[name] = of_rows = [row[name] for row in rows]
         if len(of_rows) > 1 and of_rows.count(of_rows[0]) == len(of_rows):
             shared.append(name)
-            values[f"b_{name}"] = of_rows[0]
-        else:
-            values[f"b_{name}"] = _PART.join(of_rows) if is_json else of_rows
-    return _statement(table, tuple(rows[0]), frozenset(shared), key), values
+            values[name] = of_rows[0]
+    return frozenset(shared), values
+
+
+def unnested(arrays: Mapping[str, ColumnElement[Any]]) -> Mapping[str, ColumnElement[Any]]:
+    """Return the columns of the rows that arrays make (Postgres); each name is also that of its column."""
+    columns = [column(name, array.type.item_type) for name, array in arrays.items()]  # type: ignore[attr-defined]
+    given = func.unnest(*arrays.values()).table_valued(*columns, name="given").render_derived()
+    return {name: given.c[name] for name in arrays}
+
+
+def _as_arrays(table: Table, rows: Rows, key: tuple[str, ...] = ()) -> tuple[UpdateBase, dict[str, Any]]:
+    """Return the statement and its parameters."""
+    documents = [name for name in rows[0] if isinstance(table.c[name].type, JSON)]
+    written = [{**row, **{name: write_json(row[name]) for name in documents}} for row in rows]
+    shared, values = by_column(written)
+    for name in documents:
+        if name not in shared:
+            values[name] = _PART.join(values[name])
+    return _statement(table, tuple(rows[0]), shared, key), values
 
 
 @cache
 def _statement(
     table: Table, names: tuple[str, ...], shared: frozenset[str], key: tuple[str, ...]
 ) -> UpdateBase:
-    kinds = {name: _kind(table.c[name].type) for name in names}
-    many = [name for name in names if name not in shared]
-    arrays = [_array(name, table.c[name].type, kinds[name]) for name in many]
-    given = func.unnest(*arrays).table_valued(*(column(name, kinds[name]) for name in many), name="given")
-    found = given.render_derived().c
+    columns = {name: table.c[name].type for name in names}
+    found = unnested({name: _array(name, columns[name]) for name in names if name not in shared})
     values = [
-        _typed(
-            table.c[name].type, cast(bindparam(f"b_{name}"), kinds[name]) if name in shared else found[name]
-        )
-        for name in names
+        _typed(kind, found[name] if name in found else cast(bindparam(name), _kind(kind)))
+        for name, kind in columns.items()
     ]
     statement = postgresql.insert(table).from_select(names, select(*values), include_defaults=False)
     if not key:
@@ -110,10 +118,10 @@ def _statement(
     return statement.on_conflict_do_nothing(index_elements=key).returning(*returned)
 
 
-def _array(name: str, of_column: TypeEngine[Any], kind: TypeEngine[Any]) -> ColumnElement[Any]:
+def _array(name: str, of_column: TypeEngine[Any]) -> ColumnElement[Any]:
     if isinstance(of_column, JSON):
-        return func.string_to_array(cast(bindparam(f"b_{name}"), kind), _PART)
-    return cast(bindparam(f"b_{name}"), ARRAY(kind))
+        return func.string_to_array(cast(bindparam(name), Text), _PART, type_=ARRAY(Text))
+    return cast(bindparam(name), ARRAY(_kind(of_column)))
 
 
 def _kind(of_column: TypeEngine[Any]) -> TypeEngine[Any]:

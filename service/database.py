@@ -1,6 +1,7 @@
 """The engine and the one way to a transaction. Tables live with their noun, on the metadata kept here."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,7 +20,9 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from service.folders import make_file
 
@@ -36,6 +39,7 @@ NAMING_CONVENTION = {
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
 SQLITE_BUSY_MILLISECONDS = 30_000
+RESTED_SECONDS = 1.0
 READ_ONLY = "paperlark_read_only"
 _decode_json = json.JSONDecoder().decode
 
@@ -105,14 +109,16 @@ class Database:
 def make_engine(url: str) -> Engine:
     """Make an engine with the settings each database needs to be correct under concurrency."""
     if not url.startswith("sqlite"):
-        return create_engine(
+        engine = create_engine(
             url,
-            pool_pre_ping=True,
             pool_size=5,
             max_overflow=15,
             json_serializer=write_json,
             json_deserializer=_read_json,
         )
+        event.listen(engine, "checkin", _note_rest)
+        event.listen(engine, "checkout", _look_after_rest)
+        return engine
     engine = create_engine(
         url,
         connect_args={"timeout": SQLITE_BUSY_MILLISECONDS / 1000, "check_same_thread": False},
@@ -123,6 +129,22 @@ def make_engine(url: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _note_rest(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["rests_since"] = time.monotonic()
+
+
+def _look_after_rest(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Make sure that a connection that was not used for a while still stands; one just used costs no look."""
+    rested = time.monotonic() - record.info.get("rests_since", time.monotonic())
+    if rested < RESTED_SECONDS:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except Exception as error:
+        raise DisconnectionError from error  # the pool opens another
 
 
 class JsonText(str):

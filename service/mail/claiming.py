@@ -18,20 +18,19 @@ from sqlalchemy import (
     Text,
     Update,
     UpdateBase,
+    any_,
     bindparam,
     cast,
-    column,
-    func,
     or_,
     select,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.base import ReadOnlyColumnCollection
-from sqlalchemy.sql.elements import ColumnElement, KeyedColumnElement, TextClause
+from sqlalchemy.sql.elements import ColumnElement, TextClause
 from sqlalchemy.types import TypeEngine
 
+from service.bulk import among, by_column, is_postgres, unnested
 from service.mail.composing import Claimed
 from service.mail.delivery import WAITING, Outcome, Status, Step, sources_of
 from service.mail.tables import IS_WAITING, DeliveryRow
@@ -122,16 +121,18 @@ def begin(session: Session, ids: Sequence[int], *, holder: str, now: datetime) -
     if not ids:
         return set()
     values = {"b_ids": list(ids), "b_holder": holder, "b_now": now, "b_lease_until": now + SENDING_LEASE}
-    return set(session.connection().execute(_beginning(), values).scalars())
+    statement = _beginning(takes_arrays=is_postgres(session))
+    return set(session.connection().execute(statement, values).scalars())
 
 
 @cache
-def _beginning() -> UpdateBase:
+def _beginning(*, takes_arrays: bool) -> UpdateBase:
     columns = _TABLE.c
+    one_of_array = columns.id == any_(bindparam("b_ids", type_=ARRAY(BigInteger)))
     return (
         update(_TABLE)
         .where(
-            columns.id.in_(bindparam("b_ids", expanding=True)),
+            one_of_array if takes_arrays else columns.id.in_(bindparam("b_ids", expanding=True)),
             columns.status == Status.CLAIMED.value,
             columns.claimed_by == bindparam("b_holder"),
             columns.expires_at > bindparam("b_now"),
@@ -200,19 +201,17 @@ def record(session: Session, results: Iterable[Result], *, holder: str, now: dat
     for result in results:
         by_status.setdefault(result.step.status, []).append(_recorded(result, now) | {"b_holder": holder})
     connection = session.connection()
-    if connection.dialect.name != "postgresql":
+    if not is_postgres(session):
         return sum(
             connection.execute(_recording(status), rows).rowcount for status, rows in by_status.items()
         )
-    return sum(
-        connection.execute(
-            _recording_at_once(status), {name: [row[name] for row in rows] for name in _GIVEN}
-        ).rowcount
-        for status, rows in by_status.items()
-    )
+    count = 0
+    for status, rows in by_status.items():
+        shared, values = by_column(rows)
+        count += connection.execute(_recording_at_once(status, shared), values).rowcount
+    return count
 
 
-_Columns = ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]
 _ATTEMPTED = (Status.SENDING, Status.UNKNOWN)
 # What is known of each attempt, by the name of its parameter.
 _GIVEN: dict[str, TypeEngine[Any]] = {
@@ -235,16 +234,16 @@ def _recording(status: Status) -> Update:
 
 
 @cache
-def _recording_at_once(status: Status) -> Update:
-    """The same for many deliveries in one statement, each parameter an array (Postgres)."""
-    arrays = [cast(bindparam(name), ARRAY(kind)) for name, kind in _GIVEN.items()]
-    given = func.unnest(*arrays).table_valued(
-        *(column(name, kind) for name, kind in _GIVEN.items()), name="given"
+def _recording_at_once(status: Status, shared: frozenset[str]) -> Update:
+    """The same for many deliveries in one statement (Postgres): arrays, but what is ``shared`` by all."""
+    found = unnested(
+        {name: cast(bindparam(name), ARRAY(kind)) for name, kind in _GIVEN.items() if name not in shared}
     )
-    return _edge(status, given.render_derived().c)
+    known = {name: cast(bindparam(name), _GIVEN[name]) for name in shared}
+    return _edge(status, {**known, **found})
 
 
-def _edge(status: Status, given: Mapping[str, ColumnElement[Any]] | _Columns) -> Update:
+def _edge(status: Status, given: Mapping[str, ColumnElement[Any]]) -> Update:
     columns = _TABLE.c
     return (
         update(_TABLE)
@@ -297,12 +296,11 @@ def _set(
     if not ids:
         return set()
     statement = (
-        update(DeliveryRow)
-        .where(DeliveryRow.id.in_(ids), DeliveryRow.status.in_(sources))
+        update(_TABLE)
+        .where(among(session, DeliveryRow.id, ids), _TABLE.c.status.in_(sources))
         .values(status=status, **values)
-        .returning(DeliveryRow.id)
-        .execution_options(synchronize_session=False)
+        .returning(_TABLE.c.id)
     )
     if holder is not None:
-        statement = statement.where(DeliveryRow.claimed_by == holder)
-    return set(session.scalars(statement))
+        statement = statement.where(_TABLE.c.claimed_by == holder)
+    return set(session.connection().execute(statement).scalars())

@@ -1,9 +1,11 @@
 """What ranking needs to know of subscribers, read for a whole chunk at once."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 
-from sqlalchemy import select
+from sqlalchemy import Text, cast, select
 from sqlalchemy.orm import Session
 
 from service.bulk import among
@@ -11,34 +13,33 @@ from service.ranking.values import Interest, Profile
 from service.subscribers.tables import InterestRow, SubscriberRow
 from service.subscribers.topics import topic_by_slug
 
+_LISTS = (
+    InterestRow.phrases,
+    InterestRow.categories,
+    InterestRow.authors,
+    InterestRow.examples,
+    InterestRow.mutes,
+)
+# Lists come as they are written: what thousands have in common is then read once.
+_INTEREST = (InterestRow.name, InterestRow.topic, InterestRow.weight, *(cast(one, Text) for one in _LISTS))
+INTERESTS = 16_384  # kept
+
 
 def load_profiles(session: Session, subscriber_ids: Sequence[int]) -> dict[int, Profile]:
     """Return the profile of each subscriber that exists, by id, in two queries. ``seen`` is left empty."""
     interests: dict[int, list[Interest]] = defaultdict(list)
     rows = session.execute(
-        select(InterestRow.__table__)
-        .where(InterestRow.subscriber_id.in_(subscriber_ids))
+        select(InterestRow.subscriber_id, *_INTEREST)
+        .where(among(session, InterestRow.subscriber_id, subscriber_ids))
         .order_by(InterestRow.subscriber_id, InterestRow.position)
     )
-    for row in rows:
-        interests[row.subscriber_id].append(
-            _interest(
-                row.name,
-                row.topic,
-                tuple(row.phrases),
-                tuple(row.categories),
-                authors=tuple(row.authors),
-                examples=tuple(row.examples),
-                mutes=tuple(row.mutes),
-                weight=row.weight,
-            )
-        )
+    for subscriber_id, *values in rows:
+        interests[subscriber_id].append(_interest(*values))
     people = session.execute(
-        select(SubscriberRow.id, SubscriberRow.mutes).where(SubscriberRow.id.in_(subscriber_ids))
+        select(SubscriberRow.id, SubscriberRow.mutes).where(among(session, SubscriberRow.id, subscriber_ids))
     )
     return {
-        person.id: Profile(interests=tuple(interests[person.id]), mutes=tuple(person.mutes))
-        for person in people
+        id_: Profile(interests=tuple(interests.get(id_, ())), mutes=tuple(mutes)) for id_, mutes in people
     }
 
 
@@ -55,18 +56,10 @@ def load_interest_names(session: Session, subscriber_ids: Sequence[int]) -> dict
     return {subscriber_id: tuple(each) for subscriber_id, each in names.items()}
 
 
-def _interest(
-    name: str,
-    slug: str | None,
-    phrases: tuple[str, ...],
-    categories: tuple[str, ...],
-    *,
-    authors: tuple[str, ...],
-    examples: tuple[str, ...],
-    mutes: tuple[str, ...],
-    weight: float,
-) -> Interest:
+@lru_cache(INTERESTS)
+def _interest(name: str, slug: str | None, weight: float, *lists: str) -> Interest:
     """Fill a catalogue topic with the phrases of today's catalogue; one that is gone is matched by name."""
+    phrases, categories, authors, examples, mutes = (tuple(json.loads(one)) for one in lists)
     topic = topic_by_slug(slug) if slug else None
     if topic is not None:
         phrases, categories = phrases + topic.phrases, categories + topic.categories
