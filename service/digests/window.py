@@ -11,8 +11,9 @@ from service.digests.due import Due
 from service.papers import shelf
 from service.papers.trend import trends
 from service.ranking.corpus import Corpus
-from service.ranking.tokens import TokenStore
+from service.ranking.tokens import TokenStore, fingerprint
 from service.ranking.values import Candidate, Trend
+from service.subscribers.libraries import keeping
 
 SHORTEST_DAYS = 4  # rolling: a weekend without lists is not an empty Monday
 LONGEST_DAYS = 14
@@ -48,6 +49,7 @@ class Shelves:
         self._notice: str | None = None
         self._windows: dict[int, Window] = {}
         self._examples: dict[str, Candidate | None] = {}
+        self._items: dict[str, Candidate] = {}  # of libraries, those of the present chunk of people alone
         self._tokens = TokenStore()  # windows overlap: each paper is read once
 
     def has_news_since(self, session: Session, instant: datetime | None) -> bool:
@@ -84,7 +86,8 @@ class Shelves:
         if self._trends is None:
             self._look(session)
             since = (self._newest or self.now) - timedelta(days=TREND_DAYS)
-            self._trends = trends(shelf.sightings(session, since=since, until=self.now), self.now)
+            seen = shelf.sightings(session, since=since, until=self.now)
+            self._trends = trends(seen, self.now, traits=shelf.traits(session, self.now))
         return self._trends
 
     def window(self, session: Session, days: int, examples: Iterable[str]) -> Window:
@@ -92,7 +95,9 @@ class Shelves:
 
         It is indexed again when examples come that it doesn't know; most are known by the second chunk.
         """
-        fresh = self._load_examples(session, examples)
+        named = set(examples)
+        items = {id_ for id_ in named if id_.startswith(keeping.PREFIX)}
+        fresh = self._load_examples(session, named - items) | self._load_items(session, items)
         if fresh or days not in self._windows:
             if fresh:
                 self._windows.clear()
@@ -103,6 +108,7 @@ class Shelves:
         start = self.now - timedelta(days=days)
         rows = shelf.candidate_rows(session, since=start, until=self.now)
         known = [candidate for candidate in self._examples.values() if candidate is not None]
+        known += self._items.values()
         return Window(
             start=start,
             corpus=Corpus.build(
@@ -119,6 +125,18 @@ class Shelves:
         found = shelf.papers_by_id(session, unknown)
         self._examples |= {id_: shelf.as_candidate(found[id_]) if id_ in found else None for id_ in unknown}
         return bool(found)
+
+    def _load_items(self, session: Session, wanted: set[str]) -> bool:
+        """Load items of libraries in place of those of the chunk before; say whether there were others.
+
+        They are nobody else's: kept for all chunks of a run, they would fill the memory.
+        """
+        if wanted <= self._items.keys():
+            return False
+        for item in self._items.values():
+            self._tokens.runs.pop(fingerprint(item), None)
+        self._items = keeping.load_items(session, wanted)
+        return True
 
     def _look(self, session: Session) -> None:
         if self._silent is not None:

@@ -7,7 +7,7 @@ stand among real ones.
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 
 from sqlalchemy import ColumnElement, String, and_, cast, exists, func, or_, select
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, aliased
 from service.papers.cleaning import paper_id
 from service.papers.paper import Observation
 from service.papers.tables import ObservationRow, PaperRow, SourceRunRow
+from service.papers.traits import PAST_DAYS, Earlier, Past, Traits, last_of
 from service.papers.trend import Sighting
 from service.ranking.values import Candidate
 
@@ -185,6 +186,91 @@ def sightings(session: Session, *, since: datetime, until: datetime) -> list[Sig
             id=id_, list_date=listed, at=at, upvotes=upvotes, comments=comments, stars=stars, source=source
         )
         for id_, listed, at, upvotes, comments, stars, source in session.execute(query)
+    ]
+
+
+def newest_look_at(session: Session, until: datetime) -> datetime | None:
+    """Give the instant of the newest observation by ``until``."""
+    return session.scalar(
+        select(func.max(ObservationRow.observed_at)).where(ObservationRow.observed_at <= until)
+    )
+
+
+def traits(session: Session, now: datetime) -> dict[str, Traits]:
+    """Give what is public of papers in their first day, and how earlier ones fared by ``now``, for the trend.
+
+    The hour of listing is not among it: sources tell the day alone, and our looks the rest.
+    """
+    today = now.astimezone(UTC).date()
+    young = select(
+        PaperRow.id,
+        PaperRow.listed_on,
+        PaperRow.organization,
+        PaperRow.project_url,
+        PaperRow.published_at,
+        PaperRow.submitted_by,
+        PaperRow.authors,
+        PaperRow.author_count,
+    ).where(
+        PaperRow.listed_on >= today - timedelta(days=1),
+        PaperRow.listed_on <= today,
+        PaperRow.first_seen_at <= now,
+        _shown(),
+    )
+    found = session.execute(young).all()
+    if not found:
+        return {}
+    earlier = _earlier(session, now, today)
+    pasts = {day: Past.of(earlier, day) for day in {row.listed_on for row in found if row.listed_on}}
+    return {
+        row.id: Traits(
+            organization=bool(row.organization),
+            project_page=bool(row.project_url),
+            authors=row.author_count or None,
+            published_on=row.published_at.astimezone(UTC).date() if row.published_at else None,
+            submitter=pasts[row.listed_on].submitters.get(row.submitted_by or "", 0.0),
+            last_author=pasts[row.listed_on].last_authors.get(
+                last_of(row.authors, row.author_count) or "", 0.0
+            ),
+        )
+        for row in found
+        if row.listed_on
+    }
+
+
+def _earlier(session: Session, now: datetime, today: date) -> list[Earlier]:
+    """Give the papers of the year before ``today`` with their votes as last seen by ``now``."""
+    in_year = and_(PaperRow.listed_on >= today - timedelta(days=PAST_DAYS + 1), PaperRow.listed_on < today)
+    voted = and_(in_year, PaperRow.upvotes.is_not(None), _shown())
+    rows = session.execute(
+        select(
+            PaperRow.id,
+            PaperRow.listed_on,
+            PaperRow.upvotes,
+            PaperRow.observed_at,
+            PaperRow.submitted_by,
+            PaperRow.authors,
+            PaperRow.author_count,
+        ).where(voted)
+    ).all()
+    # Only when the present is another than ours, as in a replay, are there later looks to leave out.
+    later = [row.id for row in rows if row.observed_at and row.observed_at > now]
+    votes = {row.id: row.upvotes for row in rows} | dict.fromkeys(later)
+    for start in range(0, len(later), IDS_AT_ONCE):
+        most = select(ObservationRow.paper_id, func.max(ObservationRow.upvotes)).where(
+            ObservationRow.paper_id.in_(later[start : start + IDS_AT_ONCE]), ObservationRow.observed_at <= now
+        )
+        for id_, count in session.execute(most.group_by(ObservationRow.paper_id)):
+            votes[id_] = count
+    return [
+        Earlier(
+            list_date=row.listed_on,
+            votes=count,
+            submitter=row.submitted_by,
+            last_author=last_of(row.authors, row.author_count),
+        )
+        for row in rows
+        if row.listed_on and (count := votes[row.id]) is not None
     ]
 
 

@@ -1,6 +1,7 @@
 """The shelf gives what pages, ranking and operators ask for."""
 
 from datetime import UTC, date, datetime, timedelta
+from math import log1p
 from typing import Any
 
 import pytest
@@ -121,6 +122,49 @@ def test_sightings_of_a_window_come_oldest_first_with_their_list_day(database: D
         Sighting(id="2602.00001", list_date=TODAY, at=NOW - n * HOUR, upvotes=9 - n, source="huggingface")
         for n in (2, 1)
     ]
+
+
+def test_traits_tell_of_papers_in_their_first_day_and_of_their_people(database: Database) -> None:
+    """Only what was known by the instant: later papers, later looks and papers without votes say nothing."""
+    ann = {"authors": ["Bob Berg", "Ann Ahn"], "author_count": 2, "submitted_by": "ann"}
+    long_ago = TODAY - timedelta(days=9)
+    put(
+        database,
+        a_row("2602.00001", organization="Lab", project_url="https://x.example", published_at=NOW, **ann),
+        a_row("2602.00002", listed_on=TODAY - timedelta(days=1), authors=["Ann Ahn"], author_count=120),
+        a_row("2602.00003", first_seen_at=NOW + HOUR),
+        a_row("2602.00004", listed_on=None),
+        a_row("2601.00001", listed_on=long_ago, upvotes=99, observed_at=NOW + HOUR, **ann),
+        a_row("2601.00002", listed_on=long_ago, upvotes=0, observed_at=NOW, submitted_by="eve"),
+        a_row("2601.00003", listed_on=long_ago, upvotes=None),
+        a_row("2601.00004", listed_on=TODAY - timedelta(days=1), upvotes=500, observed_at=NOW, **ann),
+    )
+    looks = ((NOW - HOUR, 9), (NOW + HOUR, 99))
+    put(
+        database,
+        *(
+            ObservationRow(paper_id="2601.00001", observed_at=at, source="huggingface", upvotes=votes)
+            for at, votes in looks
+        ),
+    )
+    with database.reading() as session:
+        found = shelf.traits(session, NOW)
+        earlier = shelf.traits(session, NOW - 2 * HOUR)
+        assert shelf.traits(session, NOW - timedelta(days=3)) == {}
+        assert shelf.newest_look_at(session, NOW) == NOW - HOUR
+        assert shelf.newest_look_at(session, NOW - HOUR * 2) is None
+
+    assert set(found) == {"2602.00001", "2602.00002", "2601.00004"}
+    better = (log1p(9) - 0) / 2 / 4  # above the mean of the two of its day; three papers' worth of doubt
+    assert found["2602.00001"].submitter == pytest.approx(better)
+    assert found["2602.00001"].last_author == pytest.approx(better)
+    assert found["2602.00001"].organization
+    assert found["2602.00001"].project_page
+    assert found["2602.00001"].authors == 2
+    assert found["2602.00001"].published_on == TODAY
+    assert found["2602.00002"].last_author == 0  # its list of authors was cut: the last is not known
+    assert not found["2602.00002"].organization
+    assert earlier == {}  # nothing was first seen by then
 
 
 @pytest.mark.parametrize(
