@@ -6,14 +6,30 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from service.bootstrap import Parts
 from service.config import Environment
+from service.digests.planning import patience
 from service.mailbox.store import MailboxStore
 from service.subscribers.links import Links
-from service.web import api, errors, feed, forms, health, manage, metrics, pages, subscriptions
+from service.web import (
+    answers_api,
+    api,
+    driving,
+    errors,
+    feed,
+    feedback,
+    forms,
+    health,
+    manage,
+    metrics,
+    pages,
+    subscriptions,
+    trend_page,
+)
 from service.web import mailbox as mailbox_pages
 from service.web.access_log import AccessLog
 from service.web.cache import PageCache
 from service.web.client import read_networks
 from service.web.head import HeadAsGet
+from service.web.listing import ListBoard
 from service.web.security import HostGuard, SecurityHeaders, allowed_hosts
 from service.web.site import Site, load_assets, load_templates
 
@@ -50,6 +66,7 @@ def create_app(
         cache=PageCache(page_seconds),
         answer_seconds=answer_seconds,
         minimum_fill_seconds=minimum_fill_seconds,
+        lists=ListBoard(patience=patience(parts.settings)),
     )
     site.templates.globals["offer"] = forms.choices()
     app = FastAPI(
@@ -62,7 +79,20 @@ def create_app(
         redirect_slashes=False,  # RFC 8058: a one-click POST must not be redirected
     )
     app.state.site = site
-    for module in (pages, subscriptions, manage, feed, mailbox_pages, health, metrics, api):
+    for module in (
+        pages,
+        trend_page,
+        subscriptions,
+        feedback,
+        driving,
+        manage,
+        feed,
+        mailbox_pages,
+        health,
+        metrics,
+        api,
+        answers_api,
+    ):
         app.include_router(module.router)
     errors.install_handlers(app, site)
     for kind in api.FIELD_ERRORS:

@@ -90,6 +90,8 @@ def one_paper(site: SiteDep, session: Reading, paper_id: str) -> Response:
         observations=shelf.observations_of(session, paper.id),
         trend=site.trends.at(session, site.now()).get(paper.id),
         outside=[url for url in (paper.repository_url, paper.project_url) if clean_url(url)],
+        token="",
+        answer=None,
     )
 
 
@@ -132,6 +134,15 @@ def favicon(site: SiteDep) -> Response:
 @router.get("/robots.txt")
 def robots() -> Response:
     """Keep crawlers from pages that are somebody's own."""
-    lines = ("/confirm/", "/preferences/", "/unsubscribe/", "/manage/", "/mailbox", "/search", "/api/")
+    lines = (
+        "/confirm/",
+        "/list/",
+        "/preferences/",
+        "/unsubscribe/",
+        "/manage/",
+        "/mailbox",
+        "/search",
+        "/api/",
+    )
     text = "User-agent: *\n" + "".join(f"Disallow: {line}\n" for line in lines)
     return Response(text, media_type="text/plain", headers={"Cache-Control": "public, max-age=86400"})

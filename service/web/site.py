@@ -16,6 +16,7 @@ from service.migrations import bundled_folder
 from service.subscribers.links import Links
 from service.web.cache import PageCache
 from service.web.client import Network
+from service.web.listing import ListBoard
 from service.web.trending import TrendBoard
 
 MEDIA_TYPES = {
@@ -49,6 +50,7 @@ class Site:
     cache: PageCache
     answer_seconds: float  # a sign-up is answered no sooner, whatever the address (trust.md 79)
     minimum_fill_seconds: float
+    lists: ListBoard
     trends: TrendBoard = field(default_factory=TrendBoard)
     memo: dict[str, str | None] = field(default_factory=dict)
 

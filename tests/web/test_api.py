@@ -147,6 +147,8 @@ def test_description_is_public_and_whole(lite: Visitor) -> None:
         "/api/v1/topics",
         "/api/v1/categories",
         "/api/v1/sources",
+        "/api/v1/answers",
+        "/api/v1/answers/{paper_id}",
     }
     assert lite.get("/docs").status_code == 404
 
