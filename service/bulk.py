@@ -12,6 +12,8 @@ from sqlalchemy import (
     JSON,
     ColumnElement,
     DateTime,
+    Integer,
+    LargeBinary,
     String,
     Table,
     Text,
@@ -44,8 +46,27 @@ def is_postgres(session: Session) -> bool:
 def among(session: Session, given: QueryableAttribute[Any], values: Iterable[Any]) -> ColumnElement[bool]:
     """Ask whether a column's value is one of many."""
     if is_postgres(session):
-        return given == any_(bindparam(None, list(values), type_=ARRAY(given.type)))
+        return given == any_(_in_one_text(values, given.type))
     return given.in_(list(values))
+
+
+def _in_one_text(values: Iterable[Any], kind: TypeEngine[Any]) -> ColumnElement[Any]:
+    if isinstance(kind, Integer):
+        return cast(bindparam(None, numbers(values), Text), ARRAY(kind))
+    if isinstance(kind, LargeBinary):
+        written = [f'"\\\\x{value.hex()}"' for value in values]
+        return cast(bindparam(None, f"{{{','.join(written)}}}", Text), ARRAY(kind))
+    return bindparam(None, list(values), type_=ARRAY(kind))
+
+
+def numbers(values: Iterable[int | None]) -> str:
+    """Write an array of numbers as Postgres reads it: the driver writes a list one by one in Python."""
+    return f"{{{','.join(['NULL' if value is None else str(value) for value in values])}}}"
+
+
+def numbers_given(name: str, kind: TypeEngine[Any]) -> ColumnElement[Any]:
+    """Return the place of a parameter that :func:`numbers` wrote."""
+    return cast(bindparam(name, type_=Text), ARRAY(kind))
 
 
 def insert_many(session: Session, table: Table, rows: Rows) -> None:
@@ -95,9 +116,11 @@ def _as_arrays(table: Table, rows: Rows, key: tuple[str, ...] = ()) -> tuple[Upd
     documents = [name for name in rows[0] if isinstance(table.c[name].type, JSON)]
     written = [{**row, **{name: write_json(row[name]) for name in documents}} for row in rows]
     shared, values = by_column(written)
-    for name in documents:
-        if name not in shared:
+    for name in values.keys() - shared:
+        if name in documents:
             values[name] = _PART.join(values[name])
+        elif isinstance(table.c[name].type, Integer):
+            values[name] = numbers(values[name])
     return _statement(table, tuple(rows[0]), shared, key), values
 
 
@@ -121,6 +144,8 @@ def _statement(
 def _array(name: str, of_column: TypeEngine[Any]) -> ColumnElement[Any]:
     if isinstance(of_column, JSON):
         return func.string_to_array(cast(bindparam(name), Text), _PART, type_=ARRAY(Text))
+    if isinstance(of_column, Integer):
+        return numbers_given(name, of_column)
     return cast(bindparam(name), ARRAY(_kind(of_column)))
 
 

@@ -244,20 +244,21 @@ def _fragment(text: str) -> Fragment:
 @lru_cache(ENTRIES)
 def _entry(card: Card, number: int, limit: int) -> Entry:
     reasons, bare = card.reasons[: templates.REASONS_SHOWN], replace(card, reasons=())
+    heading = _fragment(templates.write_heading(card, number))
     return Entry(
-        text=_filled(_card("txt", bare, number, limit), _reasons("txt", reasons)),
-        html=_filled(_card("html", bare, 0, limit), _reasons("html", reasons)),  # where no number is shown
+        text=_filled(_card("txt", bare, limit), {"heading": heading, "reasons": _reasons("txt", reasons)}),
+        html=_filled(_card("html", bare, limit), {"reasons": _reasons("html", reasons)}),
     )
 
 
-def _filled(frame: Frame, reasons: Fragment) -> Linked:
-    """Put the reasons in, and leave the places of the links open."""
+def _filled(frame: Frame, values: dict[str, Fragment]) -> Linked:
+    """Put in what there is, and leave the places of the links open."""
     pieces = list(frame.pieces)
     open_places = [index for index, name in frame.slots if name == "list_url"]
     size = frame.size
     for index, name in frame.slots:
-        if name == "reasons":
-            pieces[index], size = reasons.coded, size + reasons.size
+        if name in values:
+            pieces[index], size = values[name].coded, size + values[name].size
     starts = [0, *(index + 1 for index in open_places)]
     ends = [*open_places, len(pieces)]
     between = [b"".join(pieces[start:end]) for start, end in zip(starts, ends, strict=True)]
@@ -265,9 +266,9 @@ def _filled(frame: Frame, reasons: Fragment) -> Linked:
 
 
 @lru_cache(CARDS)
-def _card(part: Part, paper: Card, number: int, limit: int) -> Frame:
-    marks = {name: _mark(name) for name in ("reasons", "list_url")}
-    return _frame(templates.fill_card(part, paper, number, limit, **marks))
+def _card(part: Part, paper: Card, limit: int) -> Frame:
+    marks = {name: _mark(name) for name in ("heading", "reasons", "list_url")}
+    return _frame(templates.fill_card(part, paper, limit, **marks))
 
 
 @lru_cache(PHRASES)

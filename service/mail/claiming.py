@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     DateTime,
+    Integer,
     SmallInteger,
     String,
     Table,
@@ -30,7 +31,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement, TextClause
 from sqlalchemy.types import TypeEngine
 
-from service.bulk import among, by_column, is_postgres, unnested
+from service.bulk import among, by_column, is_postgres, numbers, numbers_given, unnested
 from service.mail.composing import Claimed
 from service.mail.delivery import WAITING, Outcome, Status, Step, sources_of
 from service.mail.tables import IS_WAITING, DeliveryRow
@@ -120,7 +121,8 @@ def begin(session: Session, ids: Sequence[int], *, holder: str, now: datetime) -
     """Commit a window to be sent: return the ids that are still ours, not cancelled, and in time."""
     if not ids:
         return set()
-    values = {"b_ids": list(ids), "b_holder": holder, "b_now": now, "b_lease_until": now + SENDING_LEASE}
+    given = numbers(ids) if is_postgres(session) else list(ids)
+    values = {"b_ids": given, "b_holder": holder, "b_now": now, "b_lease_until": now + SENDING_LEASE}
     statement = _beginning(takes_arrays=is_postgres(session))
     return set(session.connection().execute(statement, values).scalars())
 
@@ -128,7 +130,7 @@ def begin(session: Session, ids: Sequence[int], *, holder: str, now: datetime) -
 @cache
 def _beginning(*, takes_arrays: bool) -> UpdateBase:
     columns = _TABLE.c
-    one_of_array = columns.id == any_(bindparam("b_ids", type_=ARRAY(BigInteger)))
+    one_of_array = columns.id == any_(numbers_given("b_ids", BigInteger()))
     return (
         update(_TABLE)
         .where(
@@ -208,6 +210,9 @@ def record(session: Session, results: Iterable[Result], *, holder: str, now: dat
     count = 0
     for status, rows in by_status.items():
         shared, values = by_column(rows)
+        for name in values.keys() - shared:
+            if isinstance(_GIVEN[name], Integer):
+                values[name] = numbers(values[name])
         count += connection.execute(_recording_at_once(status, shared), values).rowcount
     return count
 
@@ -237,7 +242,13 @@ def _recording(status: Status) -> Update:
 def _recording_at_once(status: Status, shared: frozenset[str]) -> Update:
     """The same for many deliveries in one statement (Postgres): arrays, but what is ``shared`` by all."""
     found = unnested(
-        {name: cast(bindparam(name), ARRAY(kind)) for name, kind in _GIVEN.items() if name not in shared}
+        {
+            name: numbers_given(name, kind)
+            if isinstance(kind, Integer)
+            else cast(bindparam(name), ARRAY(kind))
+            for name, kind in _GIVEN.items()
+            if name not in shared
+        }
     )
     known = {name: cast(bindparam(name), _GIVEN[name]) for name in shared}
     return _edge(status, {**known, **found})

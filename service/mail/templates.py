@@ -91,7 +91,8 @@ def _body(letter: Letter, words: dict[str, Any], part: Part, share: float) -> st
 
     def card(paper: Card, number: int) -> Markup:
         reasons = fill_reasons(part, paper.reasons)
-        written = fill_card(part, paper, number, limit, reasons=reasons, list_url=letter.list_url)
+        heading = write_heading(paper, number)
+        written = fill_card(part, paper, limit, heading=heading, reasons=reasons, list_url=letter.list_url)
         return Markup(written)  # noqa: S704 - our own template's words
 
     phrases = personal_phrases(letter.interests, hot, own)[part == "html"]
@@ -106,16 +107,21 @@ def page(part: Part, words: Mapping[str, Any]) -> str:
     return fill("digest", f"body.{part}", words).strip() + "\n"
 
 
-def fill_card(part: Part, paper: Card, number: int, limit: int, *, reasons: str, list_url: str) -> str:
-    """Write one paper, ``number`` from 1; ``reasons`` is what :func:`fill_reasons` wrote."""
+def fill_card(part: Part, paper: Card, limit: int, *, heading: str, reasons: str, list_url: str) -> str:
+    """Write one paper; ``heading`` (shown in plain text) and ``reasons`` are what was written before."""
     words = {
         "paper": paper,
-        "number": number,
+        "heading": heading,
         "abstract_limit": limit,
         "reasons": Markup(reasons),  # noqa: S704 - as above
         "list_url": list_url,
     }
     return fill("digest", f"card.{part}", words)
+
+
+def write_heading(paper: Card, number: int) -> str:
+    """Write a paper's title for plain text, with its ``number`` from 1."""
+    return wrap(f"{number}. {excerpt(paper.title, 300)}")
 
 
 def fill_reasons(part: Part, reasons: Sequence[str]) -> str:
