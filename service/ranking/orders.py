@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from service.ranking.corpus import Floats, Ints, Mask
 
+EDGE = 60  # of an interest's papers, for telling how far one stands out
 FUSED_SOFTENER = 60.0  # of reciprocal-rank fusion (Cormack, Clarke and Büttcher 2009)
 
 
@@ -17,6 +18,7 @@ class Order:
 
     columns: Ints
     is_guaranteed: Mask  # by a followed author
+    worths: Floats  # how well each fits, as a share of the best: not above that of any before it
 
     @classmethod
     def of(cls, scores: Floats, by_author: Mask, ties: npt.NDArray[np.float64]) -> Self:
@@ -24,7 +26,20 @@ class Order:
         matched = np.flatnonzero(scores > 0)
         best = np.lexsort((-matched, -ties[matched], -scores[matched]))
         columns = matched[best].astype(np.int32)
-        return cls(columns, by_author[columns])
+        return cls(columns, by_author[columns], worths_of(scores[columns], by_author[columns]))
+
+
+def worths_of(scores: Floats, by_author: Mask) -> Floats:
+    """Stretch falling ``scores`` from 1 for the best to 0 at the place EDGE, whatever their scale.
+
+    What an author's name adds to his papers is left out.
+    """
+    others = scores[~by_author]
+    if not len(others):
+        return np.ones(len(scores), np.float32)
+    best, edge = others[0], others[min(EDGE, len(others)) - 1]
+    stretched: Floats = (scores - edge) / np.float32(max(best - edge, 1e-6))
+    return np.clip(stretched, 0, 1)
 
 
 class OrderTable:
@@ -40,8 +55,9 @@ class OrderTable:
         self.orders: list[Order] = []
         self.lengths = np.zeros(64, np.int32)
         self.columns = np.full((64, width), end, np.int32)
+        self.worths = np.zeros((64, width), np.float32)
         self.firsts = np.zeros(64, np.bool_)  # whether any match is by a followed author
-        self.add(Order(np.empty(0, np.int32), np.empty(0, np.bool_)))
+        self.add(Order(np.empty(0, np.int32), np.empty(0, np.bool_), np.empty(0, np.float32)))
 
     def add(self, order: Order) -> int:
         """Take an order; return its number."""
@@ -53,18 +69,22 @@ class OrderTable:
         self.firsts[number] = order.is_guaranteed.any()
         first = order.columns[: self.width]
         self.columns[number, : len(first)] = first
+        self.worths[number, : len(first)] = order.worths[: self.width]
         return number
 
-    def rows(self, numbers: npt.NDArray[np.int64], depth: int) -> Ints:
-        """Give the first ``depth`` columns of each of ``numbers``, one more axis at the end."""
+    def rows(self, numbers: npt.NDArray[np.int64], depth: int) -> tuple[Ints, Floats]:
+        """Give the first ``depth`` columns of each of ``numbers`` and their worths, one more axis each."""
         if depth <= self.width:
-            return self.columns[:, :depth][numbers]
+            return self.columns[:, :depth][numbers], self.worths[:, :depth][numbers]
         unique, position = np.unique(numbers, return_inverse=True)
         deep = np.full((len(unique), depth), self.end, np.int32)
+        worths = np.zeros(deep.shape, np.float32)
         for row, number in enumerate(unique.tolist()):
-            columns = self.orders[number].columns[:depth]
-            deep[row, : len(columns)] = columns
-        return deep[position.reshape(numbers.shape)]
+            order = self.orders[number]
+            size = min(len(order.columns), depth)
+            deep[row, :size], worths[row, :size] = order.columns[:size], order.worths[:size]
+        position = position.reshape(numbers.shape)
+        return deep[position], worths[position]
 
     def guaranteed(self, numbers: npt.NDArray[np.int64], columns: npt.NDArray[np.int32]) -> Mask:
         """Say of each number whether the column beside it is by an author followed in that interest."""
@@ -80,17 +100,24 @@ class OrderTable:
         self.firsts = np.concatenate([self.firsts, np.zeros(size, np.bool_)])
         more = np.full((size, self.width), self.end, np.int32)
         self.columns = np.concatenate([self.columns, more])
+        self.worths = np.concatenate([self.worths, np.zeros(more.shape, np.float32)])
 
 
-def ordered(scores: Floats, depth: int, end: int) -> Ints:
-    """Give, for each row of ``scores``, its first ``depth`` columns above 0, highest first, then ``end``."""
+def ordered(scores: Floats, depth: int, end: int) -> tuple[Ints, Floats]:
+    """Give each row's first ``depth`` columns above 0, highest first, then ``end``; and their worths."""
     best = np.argsort(-scores, axis=1, kind="stable")[:, :depth].astype(np.int32)
-    best[np.take_along_axis(scores, best, axis=1) <= 0] = end
-    return best
+    found = np.maximum(np.take_along_axis(scores, best, axis=1), 0)
+    best[found <= 0] = end
+    highest = found[:, :1].copy()
+    highest[highest == 0] = 1
+    found /= highest
+    return best, found
 
 
 def fused(columns: Ints, scores: Floats) -> Ints:
     """Reorder lists of columns, best first, by reciprocal-rank fusion with a person's own ``scores``.
+
+    Worths go by place: the first of the new order is worth what the first was before.
 
     ``columns`` has shape (people, interests, depth), ``scores`` (people, candidates); columns at or above the
     number of candidates are fillers and stay last.

@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from service.ranking import matching, turns
-from service.ranking.answers import Answering, Answers, by_likeness
-from service.ranking.corpus import Corpus, Floats, Ints, Mask
-from service.ranking.explaining import LIKED, Explainer, Holder
+from service.ranking.answers import Answering, by_likeness
+from service.ranking.corpus import Corpus, Floats, Ints
+from service.ranking.explaining import Explainer, Holder
+from service.ranking.groups import LIKENESS_COST, Field, pool_depth, trending_count
 from service.ranking.hiding import hidden, mutes_of
 from service.ranking.names import name_key
 from service.ranking.orders import Order, OrderTable, fused
-from service.ranking.turns import pool_depth, trending_count
+from service.ranking.people import People
 from service.ranking.values import Interest, Profile, Ranked, Selection, Trend
 
 __all__ = ["FORMULA", "Choices", "Ranking", "choose", "rank", "select", "trending_count"]
@@ -52,9 +53,18 @@ def select(
     counts: Sequence[int],
     seeds: Sequence[int] | None = None,
     answering: Answering = by_likeness,
+    likeness_cost: float = LIKENESS_COST,
 ) -> list[Selection]:
     """Choose for each profile at most its count of papers, with reasons. See :func:`choose`."""
-    chosen = choose(profiles, corpus, trends, counts=counts, seeds=seeds, answering=answering)
+    chosen = choose(
+        profiles,
+        corpus,
+        trends,
+        counts=counts,
+        seeds=seeds,
+        answering=answering,
+        likeness_cost=likeness_cost,
+    )
     return [choices.selection(row) for choices in chosen for row in range(len(choices))]
 
 
@@ -66,14 +76,16 @@ def choose(
     counts: Sequence[int],
     seeds: Sequence[int] | None = None,
     answering: Answering = by_likeness,
+    likeness_cost: float = LIKENESS_COST,
 ) -> "Iterator[Choices]":
     """Choose for each profile at most its count of papers, in two lists that share none, chunk by chunk.
 
     About two fifths are trending, the rest are true matches of the interests; where there are too few of
     either, the other list is longer. Each interest with a match gets a paper, as far as ``counts`` reach.
     ``seeds`` (one for each person and day) draw the paper off the interests; without them there is none.
+    ``likeness_cost`` is what likeness to the papers chosen before takes off; 0 lets papers repeat each other.
     """
-    ranking = Ranking.of(corpus, trends)
+    ranking = Ranking.of(corpus, trends, likeness_cost=likeness_cost)
     for start in range(0, len(profiles), CHUNK):
         chunk = slice(start, start + CHUNK)
         yield ranking.choose(
@@ -90,7 +102,7 @@ class Choices:
     explored: Ints  # (people,)
     profiles: Sequence[Profile]
     ranking: "Ranking"
-    people: "_People"
+    people: People
 
     def __len__(self) -> int:
         """Say how many people there are."""
@@ -104,20 +116,24 @@ class Choices:
 class Ranking:
     """One view of a corpus: what trends, orders of interests and reasons, each worked out once."""
 
-    def __init__(self, corpus: Corpus, trends: Mapping[str, Trend]) -> None:
+    def __init__(
+        self, corpus: Corpus, trends: Mapping[str, Trend], *, likeness_cost: float = LIKENESS_COST
+    ) -> None:
         """Look at ``corpus`` with ``trends`` as they are."""
-        self.corpus, self.trends = corpus, trends
+        self.corpus, self.trends, self.likeness_cost = corpus, trends, likeness_cost
         known = [trends.get(paper.id) for paper in corpus.candidates]
         self.heat = np.array([one.score if one else 0.0 for one in known])
         self._forget()
         self._alike: tuple[Floats, Ints] | None = None
 
     @classmethod
-    def of(cls, corpus: Corpus, trends: Mapping[str, Trend]) -> "Ranking":
-        """Give the view of ``corpus`` made before, where the trends are the same."""
+    def of(
+        cls, corpus: Corpus, trends: Mapping[str, Trend], *, likeness_cost: float = LIKENESS_COST
+    ) -> "Ranking":
+        """Give the view of ``corpus`` made before, where all else is the same."""
         kept = corpus.kept.get("ranking")
-        if not isinstance(kept, cls) or kept.trends is not trends:
-            kept = corpus.kept["ranking"] = cls(corpus, trends)
+        if not isinstance(kept, cls) or kept.trends is not trends or kept.likeness_cost != likeness_cost:
+            kept = corpus.kept["ranking"] = cls(corpus, trends, likeness_cost=likeness_cost)
         return kept
 
     def _forget(self) -> None:
@@ -126,11 +142,12 @@ class Ranking:
         self._numbers: dict[object, int] = {}
         self._table = OrderTable(count, min(ORDER_WIDTH, count))
         self._explainer = Explainer(self.corpus, self.trends, self._table)
-        self._field = turns.Field(
+        self._field = Field(
             table=self._table,
             hottest=hottest[self.heat[hottest] > 0].astype(np.int32),
             first_authors=_first_authors(self.corpus),
             alike=self._likeness,
+            likeness_cost=self.likeness_cost,
         )
 
     def choose(
@@ -168,9 +185,9 @@ class Ranking:
         counts: Sequence[int],
         seeds: Sequence[int] | None,
         answering: Answering,
-    ) -> "_People":
+    ) -> People:
         numbers, weights = self._held(profiles)
-        return _People(
+        return People(
             counts=np.array(counts, np.int64),
             closed=hidden(self.corpus, profiles),
             numbers=numbers,
@@ -276,7 +293,7 @@ class Ranking:
             ),
         )
 
-    def _interests(self, profile: Profile, people: "_People", row: int) -> list[tuple[int, Interest, float]]:
+    def _interests(self, profile: Profile, people: People, row: int) -> list[tuple[int, Interest, float]]:
         numbers, weights = people.numbers[row].tolist(), people.weights[row].tolist()
         return [
             (number, one, weight)
@@ -285,7 +302,7 @@ class Ranking:
         ]
 
     def _holders(
-        self, held: Sequence[tuple[int, Interest, float]], people: "_People", row: int, place: int
+        self, held: Sequence[tuple[int, Interest, float]], people: People, row: int, place: int
     ) -> list[Holder]:
         """Give the interests that match a paper, the one in which it stands highest first."""
         found = [
@@ -305,6 +322,9 @@ class Ranking:
         closed = people.closed[0, : self.corpus.count]
         keys = self._keys(people)
         found = [matching.match(self.corpus, one).hints for one in profile.interests if one.weight > 0]
+        own, _, is_fused = people.of_one()
+        if own is not None and is_fused:
+            found.append(np.where(own > 0, own, own + 1))
         hints = np.max(found, axis=0) if found else np.zeros(self.corpus.count)
         scores = np.where(keys > 0, 1 + keys, 0.5 * hints + 0.49 * self.heat)
         order = np.lexsort((-np.arange(self.corpus.count), -self.heat, -scores))
@@ -321,7 +341,7 @@ class Ranking:
             if not closed[place]
         ]
 
-    def _keys(self, people: "_People") -> Floats:
+    def _keys(self, people: People) -> Floats:
         """Give one person's keys of all candidates: higher is earlier, 0 is no match."""
         keys = np.zeros(self.corpus.count + 1, np.float32)
         own, worse, is_fused = people.of_one()
@@ -337,66 +357,6 @@ class Ranking:
             liked = liked[own[liked] > 0]
             turns.raise_keys(keys, liked, 1.0, people.closed[0], worse, guaranteed=np.zeros(len(liked), bool))
         return keys[:-1]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _People:
-    """A chunk of people as arrays."""
-
-    counts: npt.NDArray[np.int64]
-    closed: Mask
-    numbers: npt.NDArray[np.int64]
-    weights: Floats
-    answers: Answers | None
-    seeds: npt.NDArray[np.uint64] | None
-    explores: Mask
-
-    def groups(self) -> Iterator[tuple[npt.NDArray[np.int64], turns.Group]]:
-        """Give people who want as many papers, apart from those of them who have answered."""
-        answered = np.full(len(self.counts), -1, np.int64)
-        if self.answers is not None:
-            answered[self.answers.people] = np.arange(len(self.answers.people))
-        for count in np.unique(self.counts[self.counts > 0]).tolist():
-            for with_answers in (False, True):
-                rows = np.flatnonzero((self.counts == count) & ((answered >= 0) == with_answers))
-                if len(rows):
-                    yield rows, self._group(rows, count, answered[rows] if with_answers else None)
-
-    def _group(
-        self, rows: npt.NDArray[np.int64], count: int, answered: npt.NDArray[np.int64] | None
-    ) -> turns.Group:
-        answers = self.answers if answered is not None else None
-        return turns.Group(
-            count=count,
-            closed=self.closed[rows],
-            numbers=self.numbers[rows],
-            weights=self.weights[rows],
-            own=None if answers is None else answers.scores[answered],
-            is_fused=None if answers is None else answers.is_fused[answered],
-            worse=None if answers is None else np.pad(answers.worse[answered], ((0, 0), (0, 1))),
-            seeds=None if self.seeds is None else self.seeds[rows],
-            explores=self.explores[rows],
-        )
-
-    def own_holder(self, row: int, place: int) -> Holder | None:
-        """Say how a person's own answers hold a paper; None where they don't speak for it."""
-        if self.answers is None:
-            return None
-        at = int(np.searchsorted(self.answers.people, row))
-        if at == len(self.answers.people) or self.answers.people[at] != row:
-            return None
-        scores, answers = self.answers.scores[at], self.answers
-        if scores[place] <= 0:
-            return None
-        share = 1 / (2 * int(np.count_nonzero(scores > scores[place])) + 1)
-        return Holder(-1, LIKED, share, lambda one: answers.why(at, one))
-
-    def of_one(self) -> tuple[Floats | None, Mask | None, bool]:
-        """Give the answers of the first person: scores, what is worse, and whether orders are fused."""
-        if self.answers is None or not len(self.answers.people):
-            return None, None, False
-        answers = self.answers
-        return answers.scores[0], np.append(answers.worse[0], False), bool(answers.is_fused[0])
 
 
 def _products(sketches: Floats) -> Floats:

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from service.ranking.orders import FUSED_SOFTENER
-from service.ranking.turns import (
+from service.ranking.corpus import Floats
+from service.ranking.groups import (
     EXPLORED,
     EXPLORING_LEAST,
     HOT,
     LIKENESS_COST,
     SAME_AUTHOR_LIMIT,
     WORSE_SHARE,
-    Floats,
     pool_depth,
     trending_count,
 )
+from service.ranking.orders import FUSED_SOFTENER
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Person:
 
     count: int
     closed: set[int]
-    orders: list[tuple[list[int], set[int]]]  # columns best first, and those by an author followed
+    orders: list[tuple[list[int], set[int], list[np.float32]]]  # best first, by an author followed, worths
     weights: list[np.float32]
     own: list[np.float32] | None = None
     is_fused: bool = False
@@ -44,6 +44,7 @@ class Desk:
     trending: list[int] = field(default_factory=list)
     for_you: list[int] = field(default_factory=list)
     explored: int = -1
+    seats: Counter[int] = field(default_factory=Counter)  # by interest
 
     def may_have(self, column: int) -> bool:
         """Say whether a column is still to be had."""
@@ -72,17 +73,23 @@ def choose_plainly(
     desk = Desk(person, hottest, authors)
     if person.count <= 0:
         return [], [], -1
-    whole = [columns for columns, _ in person.orders]
-    followed = [by_author for _, by_author in person.orders]
+    whole = [columns for columns, _, _ in person.orders]
+    followed = [by_author for _, by_author, _ in person.orders]
+    worths = [worth for _, _, worth in person.orders]
     weights = list(person.weights)
     if person.own is not None:
         if person.is_fused:
             whole = [fuse(columns, person.own) for columns in whole]
         whole.append(best_first(person.own, above=0))
         followed.append(set())
+        best = max(person.own, default=np.float32(0))
+        worths.append([person.own[column] / best for column in whole[-1]])
         weights.append(np.float32(1))
     lists = [
-        [one for one in columns if one not in person.closed][: pool_depth(person.count)] for columns in whole
+        [one for one in zip(columns, worth, strict=True) if one[0] not in person.closed][
+            : pool_depth(person.count)
+        ]
+        for columns, worth in zip(whole, worths, strict=True)
     ]
     matching = sum(bool(columns) for columns in lists)
     explores = person.seed is not None and person.count >= EXPLORING_LEAST and 0 < matching < person.count
@@ -94,7 +101,7 @@ def choose_plainly(
     desk.walk(share)
     if not matching:
         return desk.trending, desk.for_you, -1
-    open_interests(desk, lists, followed, weights)
+    open_interests(desk, [[one for one, _ in columns] for columns in lists], followed, weights)
     if explores and desk.left() > 0:
         explore(desk, whole)
     take_turns(desk, lists, weights, alike)
@@ -117,6 +124,7 @@ def open_interests(
         fine = [one for one in live if one not in desk.person.worse]
         if live and desk.left() > 0:
             desk.for_you.append((fine or live)[0])
+            desk.seats[turn] += 1
 
 
 def explore(desk: Desk, whole: list[list[int]]) -> None:
@@ -127,31 +135,38 @@ def explore(desk: Desk, whole: list[list[int]]) -> None:
         desk.explored = pool[desk.person.seed % len(pool)]
 
 
-def take_turns(desk: Desk, lists: list[list[int]], weights: list[np.float32], alike: Floats) -> None:
-    """Fill the list by weight and place, likeness taking a share off."""
-    entries: list[tuple[np.float32, int]] = []
-    for columns, weight in zip(lists, weights, strict=True):
+def take_turns(
+    desk: Desk, lists: list[list[tuple[int, np.float32]]], weights: list[np.float32], alike: Floats
+) -> None:
+    """Fill the list by weight, and by what fits and is not like those chosen."""
+    entries: list[tuple[float, int, int, np.float32]] = []
+    for turn, (columns, weight) in enumerate(zip(lists, weights, strict=True)):
         place = 0
-        for column in columns:
+        for column, worth in columns:
             if desk.may_have(column):
                 is_fine = column not in desk.person.worse
                 place += is_fine
                 key = weight / (np.float32(2) * np.float32(place) + np.float32(1))
-                entries.append((key if is_fine else np.float32(WORSE_SHARE) * key, column))
-    entries = sorted(entries, key=lambda entry: (-entry[0], entry[1]))[: pool_depth(desk.person.count)]
+                key = key if is_fine else np.float32(WORSE_SHARE) * key
+                entries.append((-float(key), column, turn, worth))
+    entries = sorted(entries)[: pool_depth(desk.person.count)]
     while desk.left() > 0:
-        chosen = [*desk.trending, *desk.for_you]
-        best, highest = None, np.float32(0)
-        for key, column in entries:
-            if not desk.may_have(column) or key <= 0:
-                continue
-            cost = max((alike[one, column] for one in chosen), default=np.float32(0))
-            value = key * (1 - np.float32(LIKENESS_COST) * cost)
-            if best is None or value > highest:
-                best, highest = column, value
-        if best is None:
+        usable = [entry for entry in entries if desk.may_have(entry[1])]
+        usable = [entry for entry in usable if entry[1] not in desk.person.worse] or usable
+        if not usable:
             return
+        quotas = {turn: weights[turn] / np.float32(2 * desk.seats[turn] + 1) for _, _, turn, _ in usable}
+        turn = min(quotas, key=lambda one: (-quotas[one], one))
+        best, highest = -1, np.float32(-np.inf)
+        for _, column, of_turn, worth in usable:
+            common = np.float32(0)
+            for one in desk.for_you:
+                common += alike[one, column]
+            value = worth - np.float32(LIKENESS_COST) * (common / np.float32(max(len(desk.for_you), 1)))
+            if of_turn == turn and value > highest:
+                best, highest = column, value
         desk.for_you.append(best)
+        desk.seats[turn] += 1
 
 
 def best_first(scores: Sequence[np.float32], *, above: float = -np.inf) -> list[int]:

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.ranking import turns
+from service.ranking import groups, turns
+from service.ranking.corpus import Ints
 from service.ranking.orders import Order, OrderTable
 from tests.unit.ranking.plain_choice import Person, choose_plainly
 
-Case = tuple[turns.Field, turns.Group, list[Person]]
+Case = tuple[groups.Field, groups.Group, list[Person]]
 
 
 def a_world(seed: int, *, papers: int, people: int, count: int, width: int) -> Case:
@@ -22,16 +23,17 @@ def a_world(seed: int, *, papers: int, people: int, count: int, width: int) -> C
     hottest = np.lexsort((-np.arange(papers), -heat))
     authors = chance.integers(-1, max(papers // 2, 1), papers)
     table = OrderTable(papers, min(width, papers))
-    orders: list[tuple[list[int], set[int]]] = [([], set())]
+    orders: list[tuple[list[int], set[int], list[np.float32]]] = [([], set(), [])]
     for _ in range(6):
         columns = chance.permutation(papers)[: chance.integers(0, papers + 1)]
         followed = chance.random(len(columns)) < chance.choice([0.0, 0.1])
-        table.add(Order(columns.astype(np.int32), followed))
-        orders.append((columns.tolist(), set(columns[followed].tolist())))
+        worths = -np.sort(-chance.random(len(columns)).astype(np.float32).round(1))
+        table.add(Order(columns.astype(np.int32), followed, worths))
+        orders.append((columns.tolist(), set(columns[followed].tolist()), [*worths]))
     sketches = chance.normal(size=(papers, 3)).astype(np.float32)
     sketches /= np.linalg.norm(sketches, axis=1, keepdims=True)
     alike = np.pad(np.clip(sketches @ sketches.T, 0, 1), ((0, 1), (0, 1)))
-    field = turns.Field(
+    field = groups.Field(
         table=table,
         hottest=hottest[heat[hottest] > 0].astype(np.int32),
         first_authors=authors.astype(np.int32),
@@ -44,10 +46,10 @@ def a_world(seed: int, *, papers: int, people: int, count: int, width: int) -> C
 def some_people(
     chance: np.random.Generator,
     table: OrderTable,
-    orders: list[tuple[list[int], set[int]]],
+    orders: list[tuple[list[int], set[int], list[np.float32]]],
     people: int,
     count: int,
-) -> tuple[turns.Group, list[Person]]:
+) -> tuple[groups.Group, list[Person]]:
     end = table.end
     numbers = chance.integers(0, len(orders), (people, 3))
     weights = chance.choice(np.array([0.1, 0.5, 1], np.float32), numbers.shape) * (numbers > 0)
@@ -62,7 +64,7 @@ def some_people(
     if chance.random() < 0.7:
         seeds = chance.integers(0, 2**60, people).astype(np.uint64)
     explores = chance.random(people) < 0.8
-    group = turns.Group(
+    group = groups.Group(
         count=count, closed=closed, numbers=numbers, weights=weights, own=own, is_fused=is_fused,
         worse=worse, seeds=seeds, explores=explores,
     )  # fmt: skip
@@ -119,7 +121,7 @@ def test_every_interest_with_papers_has_its_place_where_there_are_enough(case: C
     for row, person in enumerate(persons):
         given = {*listed(chosen.trending[row]), *listed(chosen.for_you[row])}
         authors = [field.first_authors[one] for one in (*given, int(chosen.explored[row])) if one >= 0]
-        lists = [columns for columns, _ in person.orders]
+        lists = [columns for columns, _, _ in person.orders]
         if person.own is not None:
             lists.append([column for column, score in enumerate(person.own) if score > 0])
         wishes = [{*columns} - person.closed for columns in lists]
@@ -140,32 +142,33 @@ def test_the_paper_off_the_interests_is_off_all_of_them(case: Case) -> None:
         if explored >= 0:
             assert person.seed is not None
             assert explored not in person.closed | person.worse
-            assert not any(explored in columns for columns, _ in person.orders)
-            assert group.count >= turns.EXPLORING_LEAST
+            assert not any(explored in columns for columns, _, _ in person.orders)
+            assert group.count >= groups.EXPLORING_LEAST
 
 
 def test_another_day_draws_another_paper_and_the_same_day_the_same() -> None:
     field = a_field(90, [range(80, 90)], hottest=np.arange(90, dtype=np.int32))
-    group = turns.Group(
+    group = groups.Group(
         count=10,
         closed=np.arange(91)[None, :] == 90,
         numbers=np.array([[1]]),
         weights=np.ones((1, 1), np.float32),
         explores=np.array([True]),
     )
-    days = [replace(group, seeds=np.array([day], np.uint64)) for day in range(turns.EXPLORED)]
+    days = [replace(group, seeds=np.array([day], np.uint64)) for day in range(groups.EXPLORED)]
     drawn = [int(turns.choose(field, day).explored[0]) for day in days]
-    assert len(set(drawn)) == turns.EXPLORED
+    assert len(set(drawn)) == groups.EXPLORED
     assert [int(turns.choose(field, day).explored[0]) for day in days] == drawn
 
 
-def a_field(papers: int, orders: Sequence[range], hottest: turns.Ints) -> turns.Field:
+def a_field(papers: int, orders: Sequence[range], hottest: Ints) -> groups.Field:
     """Make papers by different people, none like another."""
     table = OrderTable(papers, min(papers, 90))
     for columns in orders:
-        table.add(Order(np.array(columns, np.int32), np.zeros(len(columns), np.bool_)))
+        size = len(columns)
+        table.add(Order(np.array(columns, np.int32), np.zeros(size, np.bool_), np.ones(size, np.float32)))
     zeros = np.zeros((papers + 1, papers + 1), np.float32)
-    return turns.Field(
+    return groups.Field(
         table=table,
         hottest=hottest,
         first_authors=np.full(papers, -1, np.int32),
@@ -177,7 +180,7 @@ def a_field(papers: int, orders: Sequence[range], hottest: turns.Ints) -> turns.
 def test_places_are_shared_by_weight(weights: tuple[float, float, float]) -> None:
     orders = [range(start, start + 100) for start in (0, 100, 200)]
     field = a_field(300, orders, hottest=np.empty(0, np.int32))
-    group = turns.Group(
+    group = groups.Group(
         count=28,
         closed=np.arange(301)[None, :] == 300,
         numbers=np.array([[1, 2, 3]]),
