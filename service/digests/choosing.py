@@ -93,7 +93,7 @@ def load_full_profiles(
     """Return the profiles of subscribers with their answers and what each has been given of ``days``."""
     seen = ledger.load_seen(session, ids, since=now - timedelta(days=days))
     profiles = with_answers(session, load_profiles(session, ids), now)
-    return {id_: replace(profile, seen=seen[id_]) for id_, profile in profiles.items()}
+    return {id_: replace(profile, seen=seen[id_] | profile.seen) for id_, profile in profiles.items()}
 
 
 def choose(

@@ -32,6 +32,7 @@ class Interest:
     against: tuple[str, ...] = ()  # phrases that count against a paper, but don't mute it
     mutes: tuple[str, ...] = ()
     weight: float = 1.0
+    library: bool = False  # the examples stand in a library the person uploaded, and reasons say so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from service.mail import outbox, suppression
 from service.mail.tables import DeliveryRow
 from service.subscribers import answers, consent, storing
 from service.subscribers.consent import Kind, Origin
+from service.subscribers.libraries.keeping import export_libraries
 from service.subscribers.preferences import form_values
 from service.subscribers.tables import ConsentEventRow, SubscriberRow
 
@@ -68,6 +69,7 @@ def export(session: Session, subscriber_id: int) -> dict[str, Any]:
     return {
         "subscriber": _fields(subscriber, _SUBSCRIBER_FIELDS),
         "preferences": form_values(storing.load_preferences(session, subscriber)),
+        "libraries": export_libraries(session, subscriber_id),
         "answers": [
             {"paper": answer.paper_id, "answer": answer.word, "at": answer.at.isoformat()}
             for answer in answers.load(session, subscriber_id)
