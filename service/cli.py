@@ -16,7 +16,7 @@ app = typer.Typer(
 )
 
 # Each module has a function register(app) that adds its commands; they import what they need when they run.
-COMMAND_MODULES = ("runtime", "papers", "ranking", "subscribers", "digests", "mail")
+COMMAND_MODULES = ("runtime", "papers", "ranking", "subscribers", "digests", "mail", "inbound")
 
 
 # Classes of SQLSTATE that tell of the server, not of our statements: connection, authorization, no such

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -48,3 +48,24 @@ def suppressed(session: Session, keys: Iterable[bytes]) -> set[bytes]:
     is_wanted = among(session, SuppressionRow.address_key, wanted)
     found = session.scalars(select(SuppressionRow.address_key).where(is_wanted))
     return {bytes(key) for key in found}
+
+
+def count_by_reason(session: Session) -> list[tuple[str, str | None, int]]:
+    """Return how many addresses are on the list, by reason and source."""
+    statement = (
+        select(SuppressionRow.reason, SuppressionRow.source, func.count())
+        .group_by(SuppressionRow.reason, SuppressionRow.source)
+        .order_by(SuppressionRow.reason, SuppressionRow.source)
+    )
+    return [(reason, source, count) for reason, source, count in session.execute(statement)]
+
+
+def find(session: Session, keys: Iterable[bytes]) -> list[SuppressionRow]:
+    """Return the entries of an address, asked with the keys of every secret."""
+    return list(session.scalars(select(SuppressionRow).where(SuppressionRow.address_key.in_(list(keys)))))
+
+
+def release(session: Session, keys: Iterable[bytes]) -> bool:
+    """Take an address off the list, whatever the reason: only ever on an operator's word."""
+    found = session.execute(delete(SuppressionRow).where(SuppressionRow.address_key.in_(list(keys))))
+    return bool(found.rowcount)  # type: ignore[attr-defined]

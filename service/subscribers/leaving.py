@@ -1,9 +1,10 @@
 """Ways out: the person's own press, a mailbox that refuses, a complaint. What waits is cancelled at once.
 
-No mail says goodbye: whoever leaves has asked for no more mail.
+No mail says goodbye unless the operator wants it: whoever leaves has asked for no more mail. If so, one mail
+tells of the leaving, in case somebody else pressed the link of a forwarded digest.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -15,7 +16,9 @@ from service.subscribers.links import unsubscribe_token
 from service.subscribers.status import Event, Status, step
 from service.subscribers.tables import SubscriberRow
 
-__all__ = ["is_unsubscribe_token", "leave", "stop", "unsubscribe_token"]
+__all__ = ["is_unsubscribe_token", "leave", "leave_by_mail", "stop", "unsubscribe_token"]
+
+GOODBYE_WITHIN = timedelta(hours=1)  # a goodbye that comes late is one more mail to somebody who left
 
 _REPORTS = {
     Event.BOUNCE: (Kind.BOUNCED, "bounce"),
@@ -28,7 +31,15 @@ def is_unsubscribe_token(keyring: Keyring, token: str) -> bool:
     return keyring.verify(Purpose.UNSUBSCRIBE, token) is not None
 
 
-def leave(session: Session, keyring: Keyring, token: str, now: datetime, origin: Origin) -> bool:
+def leave(
+    session: Session,
+    keyring: Keyring,
+    token: str,
+    now: datetime,
+    origin: Origin,
+    *,
+    says_goodbye: bool = False,
+) -> bool:
     """Unsubscribe whom the link names; False only if it is not genuine.
 
     It holds for ever, may be pressed again and again, and also says yes for somebody erased since.
@@ -36,18 +47,48 @@ def leave(session: Session, keyring: Keyring, token: str, now: datetime, origin:
     public_id = keyring.verify(Purpose.UNSUBSCRIBE, token)
     if public_id is None:
         return False
-    subscriber = storing.find_by_public_id(session, public_id, lock=True)
-    if subscriber is not None and _step(session, subscriber, Event.LEAVE, now, reason="unsubscribed"):
-        consent.record(
-            session,
-            Kind.WITHDRAWN,
-            address_key=keyring.address_key(subscriber.address),
-            subscriber_id=subscriber.id,
-            now=now,
-            origin=origin,
-            token_hash=token_hash(token),
-        )
+    if _leave(session, keyring, public_id, now, origin, token=token) and says_goodbye:
+        _queue_goodbye(session, public_id, now)
     return True
+
+
+def leave_by_mail(session: Session, keyring: Keyring, public_id: int, now: datetime, origin: Origin) -> bool:
+    """Unsubscribe whom an address of ours names, to which a mail program wrote; return whether that changed
+    anything. The caller has checked the address's token. Nothing is answered.
+    """
+    return _leave(session, keyring, public_id, now, origin, token=keyring.bounce_token(public_id))
+
+
+def _leave(
+    session: Session, keyring: Keyring, public_id: int, now: datetime, origin: Origin, *, token: str
+) -> bool:
+    subscriber = storing.find_by_public_id(session, public_id, lock=True)
+    if subscriber is None or not _step(session, subscriber, Event.LEAVE, now, reason="unsubscribed"):
+        return False
+    consent.record(
+        session,
+        Kind.WITHDRAWN,
+        address_key=keyring.address_key(subscriber.address),
+        subscriber_id=subscriber.id,
+        now=now,
+        origin=origin,
+        token_hash=token_hash(token),
+    )
+    return True
+
+
+def _queue_goodbye(session: Session, public_id: int, now: datetime) -> None:
+    subscriber = storing.find_by_public_id(session, public_id, lock=False)
+    if subscriber is None or subscriber.confirmed_at is None:
+        return  # whoever never confirmed gets nothing but what they asked for
+    outbox.queue(
+        session,
+        kind="goodbye",
+        queue=outbox.TRANSACTIONAL,
+        now=now,
+        expires_at=now + GOODBYE_WITHIN,
+        subscriber_id=subscriber.id,
+    )
 
 
 def stop(

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from service.database import Database, UtcDateTime
 from service.keys import Keyring
 from service.mail import outbox, suppression
-from service.mail.tables import DeliveryRow
+from service.mail.tables import DeliveryRow, ReturnRow
 from service.subscribers import answers, consent, storing
 from service.subscribers.consent import Kind, Origin
 from service.subscribers.libraries.keeping import export_libraries
@@ -33,6 +33,7 @@ DIGESTS = table(
 )
 
 _DELIVERY_FIELDS = ("kind", "status", "created_at", "finished_at", "attempt_count", "reason", "reply_code")
+_RETURN_FIELDS = ("received_at", "source", "kind", "status", "outcome")
 _CONSENT_FIELDS = ("kind", "at", "wording", "form", "message_id", "network", "user_agent", "details")
 _SUBSCRIBER_FIELDS = (
     "address",
@@ -63,6 +64,9 @@ def export(session: Session, subscriber_id: int) -> dict[str, Any]:
     deliveries = session.scalars(
         select(DeliveryRow).where(DeliveryRow.subscriber_id == subscriber_id).order_by(DeliveryRow.id)
     )
+    returned = session.scalars(
+        select(ReturnRow).where(ReturnRow.subscriber_id == subscriber_id).order_by(ReturnRow.id)
+    )
     digests = session.execute(
         select(DIGESTS).where(DIGESTS.c.subscriber_id == subscriber_id).order_by(DIGESTS.c.issue_date)
     )
@@ -76,6 +80,7 @@ def export(session: Session, subscriber_id: int) -> dict[str, Any]:
         ],
         "consent": [_fields(event, _CONSENT_FIELDS) for event in events],
         "deliveries": [_fields(delivery, _DELIVERY_FIELDS) for delivery in deliveries],
+        "returned": [_fields(row, _RETURN_FIELDS) for row in returned],
         "digests": [
             {
                 "issue_date": digest.issue_date.isoformat(),
@@ -123,6 +128,9 @@ def forget(session: Session, subscriber: SubscriberRow, address_keys: Iterable[b
         update(DeliveryRow)
         .where(DeliveryRow.subscriber_id == subscriber.id)
         .values(subscriber_id=None, parameters={}, reply_text=None)
+    )
+    session.execute(
+        update(ReturnRow).where(ReturnRow.subscriber_id == subscriber.id).values(subscriber_id=None)
     )
     session.execute(
         update(DIGESTS)

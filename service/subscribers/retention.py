@@ -2,7 +2,7 @@
 
 Confirmation not given: deleted when its last link has expired (48 hours). Left, bounced or complained: after
 30 days only the keyed hash on the suppression list remains. Networks and browsers in the consent log: 90
-days; the rest of the log is evidence and stays.
+days; the rest of the log is evidence and stays. What came back: 400 days.
 """
 
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from service.keys import Purpose
 from service.mail import outbox
-from service.mail.tables import DeliveryRow
+from service.mail.tables import AlertRow, DeliveryRow, ReturnRow, UsedSignatureRow
 from service.subscribers.limits import LONGEST_WINDOW
 from service.subscribers.personal_data import forget
 from service.subscribers.signing_up import CONFIRM_WITHIN
@@ -21,6 +21,8 @@ from service.subscribers.tables import ConsentEventRow, SignUpMailRow, Subscribe
 
 KEEP_LEFT = timedelta(days=30)
 KEEP_NETWORKS = timedelta(days=90)
+KEEP_RETURNS = timedelta(days=400)  # whoever sends the same again after that is not heard, being too old
+KEEP_SIGNATURES = timedelta(days=2)  # far longer than any window of time in which one is good
 ROWS_PER_RUN = 2_000  # a run stays short; the next takes the rest
 
 
@@ -34,6 +36,13 @@ def expire(session: Session, now: datetime) -> dict[str, int]:
             session.execute(delete(SignUpMailRow).where(SignUpMailRow.at <= now - LONGEST_WINDOW))
         ),
         "networks": _forget_networks(session, now),
+        "returns": _count(
+            session.execute(delete(ReturnRow).where(ReturnRow.received_at <= now - KEEP_RETURNS))
+        ),
+        "signatures": _count(
+            session.execute(delete(UsedSignatureRow).where(UsedSignatureRow.used_at <= now - KEEP_SIGNATURES))
+        ),
+        "alerts": _count(session.execute(delete(AlertRow).where(AlertRow.raised_at <= now - KEEP_LEFT))),
     }
 
 
@@ -62,6 +71,7 @@ def _expire_pending(session: Session, now: datetime) -> int:
             .where(DeliveryRow.subscriber_id.in_(ids))
             .values(subscriber_id=None, parameters={}, reply_text=None)
         )
+        session.execute(update(ReturnRow).where(ReturnRow.subscriber_id.in_(ids)).values(subscriber_id=None))
         session.execute(
             update(ConsentEventRow)
             .where(ConsentEventRow.subscriber_id.in_(ids))
