@@ -168,7 +168,7 @@ class CountingRelay:
     def __init__(self, relay: Relay, gauge: Gauge) -> None:
         """Take what does the work."""
         self.relay, self.gauge, self.count = relay, gauge, 0
-        self.ready, self.close = relay.ready, relay.close
+        self.ready, self.admit, self.close = relay.ready, relay.admit, relay.close
 
     def deliver(self, parcel: Parcel) -> Awaitable[Outcome]:
         """Count and pass on."""

@@ -64,6 +64,10 @@ class CountingRelay:
     async def ready(self) -> None:
         """Be there."""
 
+    def admit(self, recipients: Sequence[str]) -> Sequence[float | None]:
+        """Let all go."""
+        return [None] * len(recipients)
+
     async def deliver(self, parcel: Parcel) -> Outcome:
         """Count."""
         self.count += 1

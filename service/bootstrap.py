@@ -3,23 +3,27 @@
 import contextlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from service.bell import Bell, SilentBell
 from service.clock import Clock, system_clock
-from service.config import Settings, SmtpEndpoint
+from service.config import Settings
 from service.database import Database
+from service.endpoints import SmtpEndpoint
 from service.folders import make_folder
 from service.keys import Keyring
 from service.migrations import prepare
 
 # What only some need is imported when asked for: pages answer half a second sooner without the mail.
 if TYPE_CHECKING:
+    from service.inbound.polling import PollTally
+    from service.inbound.receiver import Receiver
     from service.mail.composing import Composer
     from service.mail.courier import Courier
+    from service.mail.postbox import Ours, Postbox
     from service.papers.embedding import Embedder
     from service.papers.embedding.phrases import PhraseVectors
     from service.papers.sources import Source
@@ -41,15 +45,23 @@ class Parts:
         """Builds the URLs that stand in mails."""
         from service.subscribers.links import Links
 
-        return Links(self.settings.base_url, self.keyring)
+        settings = self.settings
+        return Links(
+            settings.base_url,
+            self.keyring,
+            leave_domain=settings.envelope_domain if settings.takes_mail_back else None,
+        )
 
     @cached_property
     def composers(self) -> "Mapping[str, Composer]":
         """Who says what the mails of each kind say."""
         from service.digests import composing as digests
+        from service.mail import alerts
         from service.subscribers import composing as subscribers
 
+        operator = alerts.AlertComposer(self.settings.operator_mailbox, self.keyring)
         return {
+            **dict.fromkeys(alerts.KINDS, operator),
             **dict.fromkeys(digests.KINDS, digests.DigestComposer(self.links)),
             **dict.fromkeys(subscribers.KINDS, subscribers.SubscriberComposer(self.links, self.keyring)),
         }
@@ -67,6 +79,54 @@ class Parts:
         from service.papers.embedding.phrases import PhraseVectors
 
         return PhraseVectors(self.embedder, self.settings.data_dir) if self.embedder else None
+
+    @cached_property
+    def postbox(self) -> "Postbox":
+        """Knows the addresses at which mail comes back to us."""
+        from service.mail.postbox import Postbox
+
+        return Postbox(
+            keyring=self.keyring,
+            envelope_domain=self.settings.envelope_domain,
+            sender_domain=self.settings.sender_domain,
+        )
+
+    def take_back(self, raw: bytes, recipients: "Sequence[Ours] | None" = None) -> str:
+        """Take in a message that came back; return what was done, as a word.
+
+        Without ``recipients`` the addresses in the message's own head count.
+        """
+        from service.inbound.taking import take
+
+        now = self.clock()
+        return take(self.database, self.keyring, self.postbox, raw, now=now, recipients=recipients)
+
+    def poll_inbox(self, should_stop: "Callable[[], bool]" = lambda: False) -> "PollTally | None":
+        """Take in what waits in the IMAP mailbox of the settings; None if they name none.
+
+        Raises:
+            service.inbound.polling.InboxUnavailable: it can't be asked.
+        """
+        from service.inbound.polling import poll
+        from service.inboxes import read_imap
+
+        if self.settings.inbound_imap_url is None:
+            return None
+        inbox = read_imap(self.settings.inbound_imap_url.get_secret_value())
+        return poll(inbox, self.take_back, should_stop=should_stop)
+
+    def make_receiver(self) -> "Receiver | None":
+        """Make the receiver of returned mail; None if the settings name no place to listen."""
+        from service.inbound.receiver import Handler, Receiver
+        from service.inboxes import read_listener
+
+        if self.settings.inbound_listen is None:
+            return None
+        return Receiver(
+            listener=read_listener(self.settings.inbound_listen),
+            handler=Handler(self.postbox, self.take_back),
+            hostname=self.settings.helo_name,
+        )
 
     def open_sources(self) -> "list[Source]":
         """Open the sources of papers anew: each run starts with fresh connections."""

@@ -1,17 +1,22 @@
 """Settings: one typed object, read once from the environment, refused at the door when unsafe."""
 
+from base64 import b64decode
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.endpoints import Limit, SmtpEndpoint, read_domain_limits, read_relays, split_url
+from service.inboxes import read_imap, read_listener
+
 SourceName = Literal["huggingface", "arxiv", "archive", "demo"]
 
 MINIMUM_SECRET_LENGTH = 32
+SHORTEST_WEBHOOK_SECRET = 16
 DATABASE_SCHEMES = frozenset({"postgresql", "postgres", "postgresql+psycopg", "sqlite"})
 WEAK_SECRETS = frozenset({"changethis", "changeme", "secret", "development", "paperlark", "password"})
 FREEMAIL_DOMAINS = frozenset(
@@ -38,48 +43,6 @@ def _split_names(value: object) -> object:
 NameList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
 
 
-def _split_url(url: str) -> tuple[SplitResult | None, int | None]:
-    """Split a URL that may bear a password; (None, None) if it is none.
-
-    The standard library's own complaints quote parts of the URL, and so of the password.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None, None
-    return parts, port
-
-
-class SmtpEndpoint:
-    """One relay, read from ``smtp://user:pass@host:port?starttls=required|never`` or ``smtps://…``."""
-
-    __slots__ = ("host", "implicit_tls", "password", "port", "starttls", "username")
-
-    def __init__(self, url: str) -> None:
-        """Read the URL.
-
-        Raises:
-            ValueError: another scheme, no host, an unknown ``starttls``, or a password that would
-                travel in clear to another machine.
-        """
-        parts, given_port = _split_url(url)
-        if parts is None or parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-            raise ValueError("must look like smtp://user:pass@host:port?starttls=required")
-        self.implicit_tls = parts.scheme == "smtps"
-        self.host: str = parts.hostname
-        self.port: int = given_port or (465 if self.implicit_tls else 587)
-        self.username = unquote(parts.username) if parts.username else None
-        self.password = unquote(parts.password) if parts.password else None
-        wish = parse_qs(parts.query).get("starttls", ["never" if self.implicit_tls else "required"])[-1]
-        if wish not in {"required", "never"}:
-            raise ValueError(f"starttls is 'required' or 'never', not {wish!r}")
-        self.starttls = wish == "required"
-        local = self.host in {"localhost", "127.0.0.1", "::1"}
-        if self.password and not (self.starttls or self.implicit_tls or local):
-            raise ValueError("a password would be sent in clear; use smtps:// or starttls=required")
-
-
 class Settings(BaseSettings):
     """Everything an operator can set, each as ``PAPERLARK_<NAME>`` in the environment.
 
@@ -99,14 +62,25 @@ class Settings(BaseSettings):
     database_url: str | None = Field(None, description="postgresql://… ; without it SQLite in DATA_DIR")
     redis_url: str | None = Field(None, description="redis://… ; without it a broker of our own is started")
     smtp_url: SecretStr | None = Field(
-        None, description="The relay; without it mail goes to the local mailbox"
+        None,
+        description="The relay, or several separated by spaces, with options (see deliverability);"
+        " without it mail goes to the local mailbox",
     )
     smtp_timeout_seconds: float = Field(300, gt=0, description="Limit for a relay's answer to a command")
     smtp_final_reply_timeout_seconds: float = Field(
         600, gt=0, description="Limit for the answer after the dot"
     )
-    smtp_connections: int = Field(8, ge=1, le=256, description="Connections a mail worker keeps to the relay")
+    smtp_connections: int = Field(8, ge=1, le=256, description="Connections a mail worker keeps to a relay")
     smtp_helo_name: str | None = Field(None, description="Name given in EHLO; without it that of BASE_URL")
+    domain_limits: str = Field(
+        "", description="Limits of receiving domains, all workers together: gmail.com=20/s:50 *=300/m"
+    )
+    mx_lookup: bool = Field(
+        False, description="Ask DNS which receiving domains share their servers, and with whom"
+    )
+    spread_minutes: int = Field(
+        20, ge=0, le=55, description="Longest time over which the digests of an hour are spread; 0 for none"
+    )
     base_url: str = Field("http://127.0.0.1:8000", description="Public address of the web pages, no path")
     bind_host: str = Field("127.0.0.1", description="Interface the web server listens on")
     bind_port: int | None = Field(
@@ -153,12 +127,37 @@ class Settings(BaseSettings):
     contact_address: str | None = Field(
         None, description="Where readers can write; without it SENDER_ADDRESS"
     )
+    operator_address: str | None = Field(
+        None, description="Where alerts are mailed; without it CONTACT_ADDRESS, without that only logged"
+    )
     list_id: str | None = Field(None, description="List-Id domain; without it digest.<domain of From>")
     dkim_selector: str | None = Field(None, description="DKIM selector of DKIM_KEY_FILE")
     dkim_domain: str | None = Field(None, description="DKIM d=; without it the domain of From")
     dkim_key_file: Path | None = Field(None, description="PEM file with an RSA or Ed25519 private key")
     operator_token: SecretStr | None = Field(
         None, description="Bearer token that opens /metrics beyond loopback"
+    )
+    inbound_listen: str | None = Field(
+        None,
+        description="Where paperlark inbound takes mail back: lmtp://127.0.0.1:8024, lmtp:///path.sock or smtp://…",
+    )
+    inbound_imap_url: SecretStr | None = Field(
+        None, description="Mailbox to fetch returned mail from: imaps://user:password@host/INBOX"
+    )
+    webhook_ses_topics: NameList = Field(
+        (), description="ARNs of the SNS topics whose events of Amazon SES are taken at /webhooks/ses"
+    )
+    webhook_sendgrid_key: str | None = Field(
+        None, description="Verification key of SendGrid's event webhook, for /webhooks/sendgrid"
+    )
+    webhook_mailgun_key: SecretStr | None = Field(
+        None, description="HTTP webhook signing key of Mailgun, for /webhooks/mailgun"
+    )
+    webhook_postmark_secret: SecretStr | None = Field(
+        None, description="user:password of the basic authentication in Postmark's webhook URL"
+    )
+    goodbye_mail: bool = Field(
+        False, description="Whether one mail tells of an unsubscribe by the page or link"
     )
     mailbox_port: int = Field(0, ge=0, le=65535, description="Port of the local mailbox; 0 takes a free one")
     log_format: Literal["text", "json"] = Field("text", description="text for people, json for machines")
@@ -181,6 +180,17 @@ class Settings(BaseSettings):
         if name.lower().startswith(("re:", "fw:", "fwd:")) or any(ord(c) >= 0x1F000 for c in name):
             raise ValueError("must name the sender only: no 'Re:', no emoji")
         return name
+
+    @field_validator("operator_address")
+    @classmethod
+    def _check_operator_address(cls, value: str | None) -> str | None:
+        # Any mailbox will do: nothing is sent from it.
+        if value is None:
+            return None
+        local, at, domain = value.strip().rpartition("@")
+        if not (at and local and domain) or not value.isascii() or any(c.isspace() for c in value.strip()):
+            raise ValueError("must be an address such as operator@example.org (domains as A-labels)")
+        return f"{local}@{domain.lower()}"
 
     @field_validator("sender_address", "contact_address")
     @classmethod
@@ -219,7 +229,7 @@ class Settings(BaseSettings):
         if value is None:
             return None
         # Celery's transport knows no unix://, and takes a word without a scheme for a RabbitMQ host.
-        parts, _ = _split_url(value)
+        parts, _ = split_url(value)
         if parts is None or not value.startswith(("redis://", "rediss://")):
             raise ValueError("must look like redis://:password@host:6379/0 (rediss:// for TLS)")
         return value
@@ -228,7 +238,59 @@ class Settings(BaseSettings):
     @classmethod
     def _check_smtp_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            SmtpEndpoint(value.get_secret_value())
+            read_relays(value.get_secret_value())
+        return value
+
+    @field_validator("domain_limits")
+    @classmethod
+    def _check_domain_limits(cls, value: str) -> str:
+        read_domain_limits(value)
+        return value
+
+    @field_validator("inbound_listen")
+    @classmethod
+    def _check_inbound_listen(cls, value: str | None) -> str | None:
+        if value is not None:
+            read_listener(value)
+        return value
+
+    @field_validator("inbound_imap_url")
+    @classmethod
+    def _check_inbound_imap_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            read_imap(value.get_secret_value())
+        return value
+
+    @field_validator("webhook_ses_topics")
+    @classmethod
+    def _check_webhook_ses_topics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not topic.startswith("arn:aws") or topic.count(":") != 5 for topic in value):
+            raise ValueError("must be ARNs such as arn:aws:sns:eu-west-1:123456789012:ses-events")
+        return value
+
+    @field_validator("webhook_sendgrid_key")
+    @classmethod
+    def _check_webhook_sendgrid_key(cls, value: str | None) -> str | None:
+        try:
+            size = 64 if value is None else len(b64decode(value, validate=True))
+        except ValueError:
+            size = 0
+        if size < 64:
+            raise ValueError("must be the verification key as SendGrid shows it, in base64")
+        return value
+
+    @field_validator("webhook_mailgun_key", "webhook_postmark_secret")
+    @classmethod
+    def _check_webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < SHORTEST_WEBHOOK_SECRET:
+            raise ValueError(f"must have at least {SHORTEST_WEBHOOK_SECRET} characters")
+        return value
+
+    @field_validator("webhook_postmark_secret")
+    @classmethod
+    def _check_webhook_postmark_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and ":" not in value.get_secret_value():
+            raise ValueError("must look like user:password")
         return value
 
     @field_validator("secret_key")
@@ -269,6 +331,16 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def relays(self) -> tuple[SmtpEndpoint, ...]:
+        """The relays of ``smtp_url``; none where mail stays in the local mailbox."""
+        return read_relays(self.smtp_url.get_secret_value()) if self.smtp_url is not None else ()
+
+    @property
+    def limits_of_domains(self) -> dict[str, Limit]:
+        """The limits of ``domain_limits``, by receiving domain; ``*`` is each that is not named."""
+        return read_domain_limits(self.domain_limits)
+
+    @property
     def embedded_mailbox(self) -> bool:
         """Whether mail is caught by the local mailbox, because no relay is set."""
         return self.smtp_url is None
@@ -299,6 +371,16 @@ class Settings(BaseSettings):
     def envelope_domain(self) -> str:
         """Domain of the per-delivery envelope senders."""
         return self.bounce_domain or self.sender_domain
+
+    @property
+    def operator_mailbox(self) -> str | None:
+        """Where the operator is told of trouble by mail, if anywhere."""
+        return self.operator_address or self.contact_address
+
+    @property
+    def takes_mail_back(self) -> bool:
+        """Whether mail to our own addresses is read: only then may a mail offer them to its reader."""
+        return self.inbound_listen is not None or self.inbound_imap_url is not None
 
     @property
     def helo_name(self) -> str:

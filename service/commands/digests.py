@@ -252,7 +252,7 @@ def _courier(parts: "Parts") -> Iterator["Courier"]:
     if not parts.settings.embedded_mailbox:
         yield parts.open_courier()
         return
-    from service.config import SmtpEndpoint
+    from service.endpoints import SmtpEndpoint
     from service.mailbox.server import running_mailbox
     from service.mailbox.store import MailboxStore
 

@@ -59,6 +59,11 @@ class Conversation(asyncio.Protocol):
         """Whether nothing can be said any more."""
         return self._end is not None
 
+    @property
+    def unsent(self) -> int:
+        """How many bytes of what was written have not left this process."""
+        return 0 if self._transport.is_closing() else self._transport.get_write_buffer_size()
+
     def write(self, *pieces: bytes) -> None:
         """Send pieces as they are."""
         self.answers = 0
@@ -75,6 +80,21 @@ class Conversation(asyncio.Protocol):
             await self._wait(seconds)
         self.answers += 1
         return self._replies.popleft()
+
+    async def comes(self, seconds: float) -> bool:
+        """Wait for a reply or for the end of the connection; say whether one of them came in time."""
+        if self._replies or self._end is not None:
+            return True
+        waiter = self._waiter = self._loop.create_future()
+        timer = self._loop.call_later(seconds, _wake, waiter)
+        try:
+            await waiter
+        except Lost:
+            return True
+        finally:
+            timer.cancel()
+            self._waiter = None
+        return bool(self._replies) or self._end is not None
 
     def close(self) -> None:
         """End the connection at once; what was not sent yet is thrown away."""
@@ -127,3 +147,8 @@ class Conversation(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Note the end."""
         self._finish(Lost(str(error) if error else "the connection was closed"))
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -4,12 +4,13 @@ The real one is :class:`RelayCourier` over the pool of service/mail/transport.py
 what it is given, for tests and dry runs.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from service.config import Settings, SmtpEndpoint
+from service.config import Settings
+from service.endpoints import SmtpEndpoint
 from service.keys import Keyring
 from service.mail.assembly import AssemblyPress
 from service.mail.composing import Claimed
@@ -17,7 +18,7 @@ from service.mail.delivery import Outcome, Stage, Verdict
 from service.mail.letters import Letter
 from service.mail.message import Parcel, Press, sender_from
 from service.mail.pool import RelayUnavailable
-from service.mail.transport import SmtpRelay, open_relay
+from service.mail.relays import open_relays
 
 __all__ = ["Courier", "MemoryRelay", "Relay", "RelayCourier", "RelayUnavailable", "open_courier"]
 
@@ -41,6 +42,9 @@ class Courier(Protocol):
             RelayUnavailable: it can't; the message says why.
         """
 
+    def admit(self, recipients: Sequence[str]) -> Sequence[float | None]:
+        """Say for each recipient whether a message may go now (None), or in how many seconds to ask again."""
+
     def deliver(self, parcel: Parcel) -> Awaitable[Outcome]:
         """Hand one parcel to the relay. May be called many times at once; never raises for relay trouble."""
 
@@ -52,6 +56,8 @@ class Relay(Protocol):
     """The carrying half of a courier."""
 
     async def ready(self) -> None: ...
+
+    def admit(self, recipients: Sequence[str]) -> Sequence[float | None]: ...
 
     def deliver(self, parcel: Parcel) -> Awaitable[Outcome]: ...
 
@@ -73,6 +79,10 @@ class RelayCourier:
     async def ready(self) -> None:
         """Make sure the relay can be talked to."""
         await self.relay.ready()
+
+    def admit(self, recipients: Sequence[str]) -> Sequence[float | None]:
+        """Ask the relay's limits."""
+        return self.relay.admit(recipients)
 
     def deliver(self, parcel: Parcel) -> Awaitable[Outcome]:
         """Hand the parcel to the relay."""
@@ -100,6 +110,10 @@ class MemoryRelay:
         if self.unavailable is not None:
             raise RelayUnavailable(self.unavailable)
 
+    def admit(self, recipients: Sequence[str]) -> Sequence[float | None]:
+        """Let every message go."""
+        return [None] * len(recipients)
+
     async def deliver(self, parcel: Parcel) -> Outcome:
         """Keep the parcel if the answer is that it was sent, or may have been."""
         outcome = self.answer(parcel)
@@ -125,5 +139,5 @@ def open_courier(
     Raises:
         ValueError: no relay is known, or the DKIM key can't be used.
     """
-    carrier: Relay | SmtpRelay = relay or open_relay(settings, endpoint=endpoint)
+    carrier = relay or open_relays(settings, endpoint=endpoint)
     return RelayCourier(press=AssemblyPress(sender_from(settings), keyring), relay=carrier)

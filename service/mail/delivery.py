@@ -4,6 +4,7 @@ The rules are those of docs/architecture.md (states) and RFC 5321, 4.5.4.1 (retr
 world; service/mail/claiming.py carries the edges out.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -54,6 +55,7 @@ class Verdict(StrEnum):
     REFUSED = "refused"  # 5xx
     UNKNOWN = "unknown"  # the message went out and no answer came back
     UNREACHABLE = "unreachable"  # no relay to talk to: nothing was tried
+    HELD = "held"  # a limit of ours is reached: nothing was tried
 
 
 class Stage(StrEnum):
@@ -76,6 +78,48 @@ class Outcome:
     enhanced: str | None = None  # RFC 3463, such as "5.1.1"
     text: str | None = None
 
+    @property
+    def is_lost_before_message(self) -> bool:
+        """Whether the relay went away, or asked to be left alone, before it had the message."""
+        before = self.verdict is Verdict.DEFERRED and self.stage is not Stage.DOT
+        return before and self.code in {None, SERVICE_CLOSING}
+
+    @property
+    def may_go_elsewhere(self) -> bool:
+        """Whether another relay may be given the message at once.
+
+        Only where this one certainly did not take it, for a reason that lies in the relay. A limit of the
+        recipient's own servers (4.7.x) would be broken a second time.
+        """
+        if self.verdict is Verdict.UNREACHABLE:
+            return True
+        if self.verdict is not Verdict.DEFERRED or self.stage is Stage.DOT or self.is_throttling:
+            return False
+        return self.is_lost_before_message or self.stage in {Stage.CONNECT, Stage.MAIL}
+
+    @property
+    def is_throttling(self) -> bool:
+        """Whether the answer asks for less mail to the recipient's servers: 4.7.x, or 421 to a whole message.
+
+        A greylist means this one message only.
+        """
+        if self.verdict is not Verdict.DEFERRED or self.stage in {Stage.CONNECT, Stage.MAIL}:
+            return False
+        if _GREYLISTED.search(self.text or ""):
+            return False
+        if self.code == SERVICE_CLOSING and self.stage is Stage.DOT:
+            return True
+        return (self.enhanced or "").startswith("4.7.")
+
+    @property
+    def is_against_policy(self) -> bool:
+        """Whether the refusal is about the sender or the mail (5.7.x), not about the recipient."""
+        return self.verdict is Verdict.REFUSED and (self.enhanced or "").startswith("5.7.")
+
+
+SERVICE_CLOSING = 421
+_GREYLISTED = re.compile(r"gr[ea]y-?\s?list", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -89,6 +133,8 @@ class Step:
 MAXIMUM_ATTEMPTS = 20
 LONGEST_WAIT = timedelta(days=4)
 RELAY_BACKOFF = timedelta(minutes=1)
+UNREACHABLE = "relay_unreachable"
+HELD_BACK = "held_back"  # by a limit of ours; costs no attempt
 
 
 def retry_wait(attempt: int, jitter: float) -> timedelta:
@@ -119,8 +165,9 @@ def step_after(
             return Step(Status.UNKNOWN, "no_reply")
         case Verdict.REFUSED:
             return Step(Status.FAILED, refusal_reason(outcome))
-        case Verdict.UNREACHABLE:
-            return Step(Status.QUEUED, "relay_unreachable", now + RELAY_BACKOFF * (1 + jitter))
+        case Verdict.UNREACHABLE | Verdict.HELD:
+            reason = UNREACHABLE if outcome.verdict is Verdict.UNREACHABLE else HELD_BACK
+            return Step(Status.QUEUED, reason, now + RELAY_BACKOFF * (1 + jitter))
     next_at = now + retry_wait(attempt, jitter)
     if attempt < MAXIMUM_ATTEMPTS and next_at < min(expires_at, created_at + LONGEST_WAIT):
         return Step(Status.DEFERRED, refusal_reason(outcome), next_at)

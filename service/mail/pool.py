@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections import deque
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from aiosmtplib import (
     SMTP,
@@ -18,11 +18,15 @@ from aiosmtplib import (
     SMTPServerDisconnected,
 )
 
-from service.config import SmtpEndpoint
+from service.endpoints import SmtpEndpoint
 from service.mail.conversation import Conversation, Lost
 from service.mail.replies import harmless
 
-DATA_SECONDS = 120  # for the 354 (RFC 5321, 4.5.3.2)
+# RFC 5321, 4.5.3.2, asks for at least so long. Greeting, EHLO, MAIL and RCPT are "commands" here.
+COMMAND_SECONDS = 300
+DATA_SECONDS = 120  # for the 354
+BLOCK_SECONDS = 180  # for the relay to take a further piece of the message
+FINAL_REPLY_SECONDS = 600
 QUIT_SECONDS = 5
 
 
@@ -34,18 +38,41 @@ class RelayUnavailable(Exception):
 class Limits:
     """How a relay's connections are used; seconds."""
 
-    connections: int = 8
-    command_seconds: float = 300
+    connections: int = 8  # of this worker
+    command_seconds: float = COMMAND_SECONDS
     data_seconds: float = DATA_SECONDS
-    final_reply_seconds: float = 600
+    block_seconds: float = BLOCK_SECONDS
+    final_reply_seconds: float = FINAL_REPLY_SECONDS
     messages_per_connection: int = 500
     age_seconds: float = 600
+    idle_seconds: float = 60  # less than most relays wait before they close
+
+
+class Berths(Protocol):
+    """Counts the connections of all workers together, where a relay bears only so many."""
+
+    def take(self) -> bool:
+        """Take a berth for one connection; False if all are taken."""
+
+    def free(self) -> None:
+        """Give one back."""
+
+
+class OpenSea:
+    """Berths without end."""
+
+    def take(self) -> bool:
+        """Take one."""
+        return True
+
+    def free(self) -> None:
+        """Do nothing."""
 
 
 class Connection:
     """One connection with what it offers and what it has done so far."""
 
-    __slots__ = ("message_count", "offers_pipelining", "offers_size", "opened_at", "talk")
+    __slots__ = ("message_count", "offers_pipelining", "offers_size", "opened_at", "talk", "used_at")
 
     def __init__(self, client: SMTP) -> None:
         transport = client.protocol.transport if client.protocol else None
@@ -54,7 +81,7 @@ class Connection:
         self.offers_pipelining = client.supports_extension("pipelining")
         self.offers_size = client.supports_extension("size")
         self.talk = Conversation(transport)
-        self.opened_at = asyncio.get_running_loop().time()
+        self.opened_at = self.used_at = asyncio.get_running_loop().time()
         self.message_count = 0
 
 
@@ -62,13 +89,20 @@ class Pool:
     """Up to ``limits.connections`` connections, fewer where the relay allows fewer."""
 
     def __init__(
-        self, endpoint: SmtpEndpoint, *, helo_name: str, limits: Limits, tls_context: ssl.SSLContext | None
+        self,
+        endpoint: SmtpEndpoint,
+        *,
+        helo_name: str,
+        limits: Limits,
+        tls_context: ssl.SSLContext | None,
+        berths: Berths | None = None,
     ) -> None:
         """Take where to and how; no connection is opened yet."""
         self.endpoint = endpoint
         self.helo_name = helo_name
         self.limits = limits
         self._tls_context = tls_context
+        self._berths = berths or OpenSea()
         self._idle: deque[Connection] = deque()
         self._open_count = 0
         self._allowed = limits.connections
@@ -90,7 +124,7 @@ class Pool:
             connection = connection or await self._open_another()
             if connection is None:
                 continue
-            if connection.talk.is_open and not self.is_worn(connection):
+            if connection.talk.is_open and not (self.is_worn(connection) or self._is_stale(connection)):
                 return connection
             await self._quit(connection)
             await self._close_one()
@@ -98,6 +132,7 @@ class Pool:
     async def give(self, connection: Connection) -> None:
         """Put a connection back that is ready for the next transaction."""
         if connection.talk.is_open:
+            connection.used_at = asyncio.get_running_loop().time()
             self._idle.append(connection)
             await self._notify()
         else:
@@ -112,23 +147,34 @@ class Pool:
         """Say goodbye on every idle connection and forget the loop they lived in."""
         while self._idle:
             await self._quit(self._idle.popleft())
+            self._open_count -= 1
+            self._berths.free()
         self._open_count = 0
         self._allowed = self.limits.connections
         self._freed = None
 
     async def _open_another(self) -> Connection | None:
         """Open a connection; None if the relay wants no more but others stand, which must do then."""
+        if not self._berths.take():
+            taken = f"{self.endpoint.name}: other workers have all connections it may get"
+            await self._make_do(RelayUnavailable(taken), has_berth=False)
+            return None
         try:
             return await self._open()
-        except RelayUnavailable:
-            await self._close_one()
-            self._allowed = max(1, self._open_count)
-            if self._open_count == 0:
-                raise
+        except RelayUnavailable as unavailable:
+            await self._make_do(unavailable)
             return None
         except BaseException:
             self._open_count -= 1
+            self._berths.free()
             raise
+
+    async def _make_do(self, reason: RelayUnavailable, *, has_berth: bool = True) -> None:
+        """Go on with the connections that stand, if any does."""
+        await self._close_one(has_berth=has_berth)
+        self._allowed = max(1, self._open_count)
+        if self._open_count == 0:
+            raise reason
 
     def is_worn(self, connection: Connection) -> bool:
         """Say whether a connection has done its share."""
@@ -137,8 +183,13 @@ class Pool:
             connection.message_count >= self.limits.messages_per_connection or age > self.limits.age_seconds
         )
 
-    async def _close_one(self) -> None:
+    def _is_stale(self, connection: Connection) -> bool:
+        return asyncio.get_running_loop().time() - connection.used_at > self.limits.idle_seconds
+
+    async def _close_one(self, *, has_berth: bool = True) -> None:
         self._open_count -= 1
+        if has_berth:
+            self._berths.free()
         await self._notify()
 
     async def _notify(self) -> None:

@@ -10,19 +10,21 @@ import asyncio
 import re
 import ssl
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from service.config import Settings, SmtpEndpoint
+from service.config import Settings
+from service.endpoints import SmtpEndpoint
 from service.mail.conversation import Conversation, Lost, Reply, Silent
-from service.mail.delivery import Outcome, Stage, Verdict
+from service.mail.delivery import SERVICE_CLOSING, Outcome, Stage, Verdict
 from service.mail.message import Parcel
-from service.mail.pool import DATA_SECONDS, Connection, Limits, Pool, RelayUnavailable
+from service.mail.pool import BLOCK_SECONDS, DATA_SECONDS, Berths, Connection, Limits, Pool, RelayUnavailable
 from service.mail.replies import enhanced_code, harmless
 
 # Two on fresh connections after one on a connection the relay may have closed silently.
 TRIES = 3
-SERVICE_CLOSING = 421
+DOT_LINE = b".\r\n"
 # Said of commands, not of mails: where commands were pipelined, the relay may just not cope with that.
 PROTOCOL_ERRORS = range(500, 505)
 GOOD = {Stage.MAIL: (250,), Stage.RCPT: (250, 251), Stage.DATA: (354,)}
@@ -74,6 +76,7 @@ class SmtpRelay:
         helo_name: str,
         limits: Limits | None = None,
         tls_context: ssl.SSLContext | None = None,
+        berths: Berths | None = None,
     ) -> None:
         """Take where to and how; no connection is opened yet.
 
@@ -82,7 +85,9 @@ class SmtpRelay:
         self.limits = limits or Limits()
         self.endpoint = endpoint
         self.keeps_pipelining = True  # until it shows that it doesn't
-        self._pool = Pool(endpoint, helo_name=helo_name, limits=self.limits, tls_context=tls_context)
+        self._pool = Pool(
+            endpoint, helo_name=helo_name, limits=self.limits, tls_context=tls_context, berths=berths
+        )
         self._waiting: deque[_Job] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
 
@@ -96,6 +101,10 @@ class SmtpRelay:
         """
         connection = await self._pool.take()
         await self._pool.give(connection)
+
+    def admit(self, recipients: Sequence[str]) -> Sequence[float | None]:
+        """Let every message go: a relay by itself knows no limits of rate."""
+        return [None] * len(recipients)
 
     def deliver(self, parcel: Parcel) -> asyncio.Future[Outcome]:
         """Hand over one parcel; trouble with the relay is an outcome, never an exception."""
@@ -201,6 +210,7 @@ class SmtpRelay:
         """
         talk = connection.talk
         job.tries += 1
+        connection.message_count += 1
         refusal = await self._open_transaction(connection, job)
         if refusal is not None:
             job.finish(refusal)
@@ -209,14 +219,18 @@ class SmtpRelay:
         if not talk.is_open:  # gone after 354, or it said more than it was asked
             self.keeps_pipelining &= talk.is_quiet
             raise _LostBeforeMessage(Stage.DATA, "the connection was closed or out of step after 354")
-        connection.message_count += 1
         message = _on_the_wire(job.parcel)
         may_follow = job.is_pipelined and not self._pool.is_worn(connection)
         follower = self._next() if may_follow else None
-        talk.write(*message, *(self._announce(connection, follower) if follower else ()))
-        # From the first byte on only a reply is certain.
+        ahead = self._announce(connection, follower) if follower else []
+        talk.write(*message, *ahead)
+        # From here on only a reply is certain, or that the dot never left this process.
         try:
+            await self._see_it_leave(talk, sum(map(len, ahead)))
             reply = await talk.reply(self.limits.final_reply_seconds)
+        except _LostBeforeMessage:
+            self._put_back(follower)
+            raise
         except Lost as lost:
             job.finish(Outcome(verdict=Verdict.UNKNOWN, stage=Stage.DOT, text=harmless(str(lost))))
             talk.close()
@@ -228,6 +242,25 @@ class SmtpRelay:
         elif outcome.verdict is not Verdict.SENT and follower is None:
             await self._reset(talk)
         return follower
+
+    async def _see_it_leave(self, talk: Conversation, behind: int) -> None:
+        """Wait until the message has left; ``behind`` is how many bytes were written after it.
+
+        Raises:
+            _LostBeforeMessage: the relay took no byte for too long, and the dot is still here.
+            Lost: the same, and what is left lies behind the dot.
+        """
+        while left := talk.unsent:
+            if await talk.comes(self.limits.block_seconds):
+                return
+            if talk.unsent == left:
+                # Whoever closes now throws away what was not sent: without its dot a message is none.
+                is_dot_here = left >= behind + len(DOT_LINE)
+                talk.close()
+                reason = "the relay stopped taking the message"
+                raise (
+                    _LostBeforeMessage(Stage.DATA, reason, is_final=True) if is_dot_here else Silent(reason)
+                )
 
     async def _open_transaction(self, connection: Connection, job: _Job) -> Outcome | None:
         """Bring a parcel up to 354; return the outcome if it was refused on the way."""
@@ -294,36 +327,45 @@ def open_relay(
     *,
     endpoint: SmtpEndpoint | None = None,
     tls_context: ssl.SSLContext | None = None,
+    berths: Berths | None = None,
 ) -> SmtpRelay:
-    """Make the relay of the settings; ``endpoint`` is used where they name none (the local mailbox).
+    """Make one relay: ``endpoint``, or the first that the settings name.
 
     Raises:
         ValueError: neither names a relay.
     """
-    if settings.smtp_url is not None:
-        endpoint = SmtpEndpoint(settings.smtp_url.get_secret_value())
+    if endpoint is None:
+        endpoint = next(iter(settings.relays), None)
     if endpoint is None:
         raise ValueError(
             "no relay: set PAPERLARK_SMTP_URL, or start the local mailbox with 'paperlark serve'"
         )
+    patience = settings.smtp_timeout_seconds
+    usual = Limits()
     limits = Limits(
-        connections=settings.smtp_connections,
-        command_seconds=settings.smtp_timeout_seconds,
-        data_seconds=min(DATA_SECONDS, settings.smtp_timeout_seconds),
+        connections=endpoint.connections or settings.smtp_connections,
+        command_seconds=patience,
+        data_seconds=min(DATA_SECONDS, patience),
+        block_seconds=min(BLOCK_SECONDS, patience),
         final_reply_seconds=settings.smtp_final_reply_timeout_seconds,
+        messages_per_connection=endpoint.per_connection or usual.messages_per_connection,
+        age_seconds=endpoint.age_seconds or usual.age_seconds,
+        idle_seconds=endpoint.idle_seconds or usual.idle_seconds,
     )
-    return SmtpRelay(endpoint, helo_name=settings.helo_name, limits=limits, tls_context=tls_context)
+    return SmtpRelay(
+        endpoint, helo_name=settings.helo_name, limits=limits, tls_context=tls_context, berths=berths
+    )
 
 
 def on_the_wire(data: bytes) -> bytes:
     """Return a message of CRLF lines as DATA wants it: leading dots doubled, a dot at the end."""
     if data.startswith(b".") or b"\r\n." in data:
         data = (b"." + data if data.startswith(b".") else data).replace(b"\r\n.", b"\r\n..")
-    return data + b".\r\n"
+    return data + DOT_LINE
 
 
 def _on_the_wire(parcel: Parcel) -> tuple[bytes, ...]:
-    return (parcel.data, b".\r\n") if parcel.is_dotless else (on_the_wire(parcel.data),)
+    return (parcel.data, DOT_LINE) if parcel.is_dotless else (on_the_wire(parcel.data),)
 
 
 def _is_out_of_step(reply: Reply) -> bool:
