@@ -17,6 +17,7 @@ from service.config import Settings
 from service.papers.embedding import open_embedder
 from service.papers.vectors import load_vectors, save_vectors
 from service.progress import Progress
+from service.ranking.tokens import TokenStore
 
 TASKS = ("trending", "phrases", "examples", "libraries", "dislikes")
 ABOUT = {
@@ -72,7 +73,7 @@ def _tasks(recorded: Recorded, names: Sequence[str], side: Side | None, progress
     if "trending" in names:
         yield from run_trending(recorded, side, progress)
     store = load_vectors(cache_folder())
-    under_test = _systems(recorded, progress, systems.all_systems(store))
+    under_test = _systems(recorded, progress, store)
     ask = {
         "phrases": cases.from_phrases,
         "examples": cases.from_examples,
@@ -84,14 +85,13 @@ def _tasks(recorded: Recorded, names: Sequence[str], side: Side | None, progress
         save_vectors(store, cache_folder())
 
 
-def _systems(
-    recorded: Recorded, progress: Progress, ours: Sequence[baselines.System]
-) -> list[baselines.System]:
+def _systems(recorded: Recorded, progress: Progress, store: TokenStore) -> list[baselines.System]:
     os.environ.setdefault("PAPERLARK_ENVIRONMENT", "test")
     embedder = open_embedder(Settings())
-    dense = [baselines.DenseOnly(KeptVectors(embedder, cache_folder(), progress).embed)] if embedder else []
+    embed = KeptVectors(embedder, cache_folder(), progress).embed if embedder else None
+    dense = [baselines.DenseOnly(embed)] if embed else []
     return [
-        *ours,
+        *systems.all_systems(store, embed),
         baselines.TfidfCentroid(),
         baselines.Bm25(),
         baselines.SanitySvm(0.01),

@@ -3,7 +3,7 @@
 All text statistics are of the whole period, as they are for Paperlark: no system sees labels.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import cache
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from service.papers.embedding.store import paper_text
 from service.ranking.values import Candidate
 
 Floats = npt.NDArray[np.float32]
+Embed = Callable[[Sequence[str]], Floats]  # one row of length 1 for each text
 
 
 class System(Protocol):
@@ -115,16 +116,17 @@ class DenseOnly:
 
     name = "dense only"
 
-    def __init__(self, embed: Callable[[Iterable[str]], Floats]) -> None:
+    def __init__(self, embed: Embed) -> None:
         self._embed = cache(lambda texts: embed(list(texts)))
 
     def order(self, case: Case) -> list[str]:
-        rows = self._embed(tuple(map(_model_text, case.world.papers)))
-        texts = tuple(map(_model_text, case.examples)) or (" ".join(case.phrases),)
+        rows = self._embed(tuple(map(model_text, case.world.papers)))
+        texts = tuple(map(model_text, case.examples)) or (" ".join(case.phrases),)
         return _best_first(case, rows @ self._embed(texts).mean(axis=0))
 
 
-def _model_text(paper: Candidate) -> str:
+def model_text(paper: Candidate) -> str:
+    """Give what the model reads of a paper."""
     return paper_text(title=paper.title, abstract=paper.abstract, summary=paper.summary)
 
 

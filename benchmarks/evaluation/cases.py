@@ -54,6 +54,7 @@ class Case:
     phrases: tuple[str, ...] = ()
     examples: tuple[Candidate, ...] = ()
     disliked: tuple[Candidate, ...] = ()
+    against: tuple[str, ...] = ()  # phrases that count against a paper
     refused: frozenset[str] = frozenset()  # papers of the pool on what is disliked
 
 

@@ -1,7 +1,7 @@
 """The papers to choose from, with their words indexed once for everybody."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 from zlib import crc32
@@ -9,16 +9,18 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from service.ranking.text import STOPWORDS, plain, stem
-from service.ranking.tokens import Part, Tokens, TokenStore
+from service.ranking.acronyms import Acronyms
+from service.ranking.dense import Dense, Meanings
+from service.ranking.recipe import WHOLE, Recipe
+from service.ranking.terms import Terms
+from service.ranking.text import plain, says_little, stem
+from service.ranking.tokens import PART_WEIGHTS, Part, Tokens, TokenStore
 from service.ranking.values import Candidate
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
-# A word in the title says more than one in the abstract; parts with zero are not matched by phrases.
-PART_WEIGHTS = {Part.TITLE: 3.0, Part.KEYWORD: 2.0, Part.SUMMARY: 1.5, Part.ABSTRACT: 1.0}
 SKETCH_SIZE = 256  # numbers that stand for a paper where only likeness within a list is asked
 
 
@@ -62,6 +64,8 @@ class Corpus:
     paper_at: Ints
     part_at: npt.NDArray[np.int8]
     part_start: npt.NDArray[np.int64]  # where the part that each place belongs to begins
+    meanings: Meanings | None = None
+    recipe: Recipe = WHOLE
     kept: dict[Any, Any] = field(default_factory=dict)
 
     @classmethod
@@ -71,10 +75,12 @@ class Corpus:
         *,
         examples: Sequence[Candidate] = (),
         vectors: TokenStore | None = None,
+        meanings: Meanings | None = None,
     ) -> Self:
         """Index ``candidates``; ``examples`` are only compared with.
 
-        Of two papers with one id the first counts. ``vectors`` keeps the tokens of papers met before.
+        Of two papers with one id the first counts. ``vectors`` keeps the tokens of papers met before;
+        ``meanings`` are dense vectors, without which words alone are compared.
         """
         store = vectors if vectors is not None else TokenStore()
         chosen = {one.id: one for one in reversed(candidates)}
@@ -92,7 +98,18 @@ class Corpus:
             paper_at=paper_at,
             part_start=starts,
             part_at=(-run[starts]).astype(np.int8) if len(run) else np.empty(0, np.int8),
+            meanings=meanings,
         )
+
+    def matched_by(self, recipe: Recipe) -> Self:
+        """Give the same papers, matched by another recipe; what does not depend on it is shared."""
+        other = replace(self, recipe=recipe, kept={})
+        other.__dict__.update(
+            {name: getattr(self, name) for name in ("_stems", "terms", "acronyms", "likeness")}
+        )
+        if recipe.dense == self.recipe.dense:
+            other.__dict__["dense"] = self.dense
+        return other
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -155,6 +172,23 @@ class Corpus:
         """TF-IDF vectors of all papers."""
         return Likeness.build(self)
 
+    @cached_property
+    def terms(self) -> Terms:
+        """Words and pairs of words of all papers, weighed for likeness and for phrases."""
+        return Terms.build(self)
+
+    @cached_property
+    def dense(self) -> Dense | None:
+        """Dense vectors of all papers; None without any."""
+        if self.meanings is None or not self.recipe.dense:
+            return None
+        return Dense.build(self.meanings, self.index, self.count)
+
+    @cached_property
+    def acronyms(self) -> Acronyms:
+        """What short forms stand for in these papers."""
+        return Acronyms.read(self.papers)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Likeness:
@@ -173,7 +207,7 @@ class Likeness:
         stems = corpus.stem_postings.run
         size = len(corpus.stem_numbers)
         ignored = np.zeros(size + 1, bool)
-        ignored[[number for word, number in corpus.stem_numbers.items() if _says_little(word)]] = True
+        ignored[[number for word, number in corpus.stem_numbers.items() if says_little(word)]] = True
         used = np.flatnonzero((stems >= 0) & ~ignored[stems])
         weights = np.array([0.0, *(PART_WEIGHTS.get(part, 0.0) for part in Part)], np.float32)
         key = corpus.paper_at[used].astype(np.int64) * size + stems[used]
@@ -219,10 +253,6 @@ def _renumber(words: list[str], run: Ints, form: Any) -> tuple[dict[str, int], I
     numbers: dict[str, int] = {}
     table = np.array([numbers.setdefault(form(word), len(numbers)) for word in words] or [0], np.int32)
     return numbers, np.where(run < 0, np.int32(-1), table[np.maximum(run, 0)])
-
-
-def _says_little(word: str) -> bool:
-    return word in STOPWORDS or (len(word) < 2 and word.isascii()) or word.isdigit()
 
 
 def _sketch(paper: Ints, term: Ints, value: Floats, count: int, numbers: dict[str, int]) -> Floats:

@@ -30,9 +30,6 @@ _PREFIXES = (
     "re",
 )
 
-TERM_SATURATION = 1.2  # BM25's k1
-LENGTH_SHARE = 0.4  # BM25's b: abstracts differ little in length
-
 _NONE: Ints = np.empty(0, np.int32)
 
 
@@ -74,7 +71,7 @@ def find(corpus: Corpus, phrase: str) -> Occurrences:
     stems = [stem(word) for word in words(phrase)]
     content = tuple(dict.fromkeys(one for one in stems if one not in STOPWORDS))
     starts, sizes = [_NONE], [_NONE]
-    for spelling in _spellings(words(phrase)):
+    for spelling in _all_spellings(corpus, words(phrase)):
         numbers = [corpus.stem_numbers.get(one, -1) for one in spelling]
         if numbers and min(numbers) >= 0:
             starts.append(corpus.stem_postings.phrase(numbers))
@@ -93,24 +90,6 @@ def find(corpus: Corpus, phrase: str) -> Occurrences:
 def rarity(spread: float, count: int) -> float:
     """BM25's weight of something that ``spread`` of ``count`` papers have."""
     return float(np.log1p((count - spread + 0.5) / (spread + 0.5)))
-
-
-def saturate(evidence: Floats, lengths: Floats) -> Floats:
-    """BM25's damping: a tenth occurrence says less than the second, and less in a long text."""
-    damping: Floats = np.float32(TERM_SATURATION) * (1 - LENGTH_SHARE + LENGTH_SHARE * lengths)
-    damped: Floats = evidence * np.float32(TERM_SATURATION + 1) / (evidence + damping)
-    return damped
-
-
-def loose_words(corpus: Corpus, phrases: Sequence[str]) -> Floats:
-    """Score candidates by the single words of ``phrases`` (BM25): a hint for order, not a match."""
-    score = np.zeros(corpus.count, np.float32)
-    stems = {stem(word) for phrase in phrases for word in words(phrase)} - STOPWORDS
-    for number in sorted(corpus.stem_numbers[one] for one in stems if one in corpus.stem_numbers):
-        evidence = _weigh(corpus, corpus.stem_postings.of(number))
-        worth = np.float32(rarity(int(np.count_nonzero(evidence)), corpus.count))
-        score += worth * saturate(evidence, corpus.lengths)
-    return score
 
 
 def as_written(corpus: Corpus, found: Occurrences, place: int) -> str | None:
@@ -140,6 +119,15 @@ def _first_forms(corpus: Corpus, content: Sequence[str], place: int) -> Iterator
             places = places[corpus.paper_at[places] == place]
             if len(places):
                 yield corpus.words[int(corpus.run[places[0]])]
+
+
+def _all_spellings(corpus: Corpus, written: list[str]) -> Iterator[list[str]]:
+    """Give the stems of a phrase as it may be written: short forms spelled out, long ones short."""
+    yield from _spellings(written)
+    if corpus.recipe.acronyms:
+        for other in (corpus.acronyms.spelled_out(written), *corpus.acronyms.shortened(written)):
+            if other != written:
+                yield [stem(word) for word in other]
 
 
 def _spellings(written: list[str]) -> Iterator[list[str]]:

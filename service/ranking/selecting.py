@@ -23,7 +23,7 @@ from service.ranking.values import Interest, Profile, Ranked, Selection, Trend
 
 __all__ = ["FORMULA", "Choices", "Ranking", "choose", "rank", "select", "trending_count"]
 
-FORMULA = "ranking-2"  # raise when the same papers and profile would be ranked otherwise
+FORMULA = "ranking-3"  # raise when the same papers and profile would be ranked otherwise
 
 CHUNK = 1024  # people worked out together: bounds memory
 ORDER_WIDTH = pool_depth(40)  # columns of each interest at hand

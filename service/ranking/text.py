@@ -93,6 +93,11 @@ def stem(word: str) -> str:
     return _DOUBLED.sub(r"\1", word)
 
 
+def says_little(word: str) -> bool:
+    """Say whether a folded word or stem is too common, too short or a bare number."""
+    return word in STOPWORDS or (len(word) < 2 and word.isascii()) or word.isdigit()
+
+
 def _fits(ending: str, rest: str) -> bool:
     if ending in {"ion", "ive"}:
         return rest[-1] in "st"

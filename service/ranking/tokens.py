@@ -28,6 +28,10 @@ class Part(IntEnum):
     OTHER = 7
 
 
+# A word in the title says more than one in the abstract; parts that are missing are not matched by phrases.
+PART_WEIGHTS = {Part.TITLE: 3.0, Part.KEYWORD: 2.0, Part.SUMMARY: 1.5, Part.ABSTRACT: 1.0}
+
+
 @dataclass(slots=True)
 class TokenStore:
     """Word numbers and the tokens of papers by fingerprint; grows as it meets new text."""

@@ -61,7 +61,7 @@ def test_what_is_refused_stays_behind(paperlark: Paperlark) -> None:
     heard = fmean(measures.specificity(order, case.relevant, case.refused) for case, order in answered)
     unheard = fmean(
         measures.specificity(order, case.relevant, case.refused)
-        for case, order in asked(Paperlark("", TokenStore(), without_dislikes), frozen.with_dislikes())
+        for case, order in asked(Paperlark("", TokenStore(), change=without_dislikes), frozen.with_dislikes())
     )
     assert heard >= SPECIFICITY
     assert heard >= unheard
