@@ -266,6 +266,7 @@ def compose_letter(
         list_url=links.reading_list(person),
         preferences_url=links.preferences(person),
         unsubscribe_url=links.unsubscribe(person),
+        unsubscribe_address=links.unsubscribe_address(person),
     )
 
 

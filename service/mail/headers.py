@@ -84,6 +84,20 @@ def date(at: datetime) -> bytes:
     return verbatim("Date", format_datetime(at))
 
 
+def unsubscribe(url: str, address: str | None = None) -> bytes:
+    """Write List-Unsubscribe: the https link first, then an address, each on a line of its own (RFC 2369).
+
+    Raises:
+        InvalidHeader: the link or the address can't be written.
+    """
+    line = uri("List-Unsubscribe", url)
+    if address is None:
+        return line
+    if not is_address(address):
+        raise InvalidHeader("List-Unsubscribe: not an address that can be written")
+    return line.removesuffix(CRLF) + f",\r\n <mailto:{address}?subject=unsubscribe>\r\n".encode("ascii")
+
+
 def uri(name: str, target: str) -> bytes:
     """Write a field with one URI in angle brackets (RFC 2369), never folded or encoded.
 

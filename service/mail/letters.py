@@ -60,6 +60,7 @@ class DigestLetter:
     list_url: str  # the reader's own page; what leads to answers about a paper begins with it
     preferences_url: str
     unsubscribe_url: str
+    unsubscribe_address: str | None = None  # where a mail program may write instead, if mail there is read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,16 @@ class AlreadySubscribedLetter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GoodbyeLetter:
+    """Tells that a subscription ended by a press on its page or link. Nothing follows it."""
+
+    kind: ClassVar[str] = "goodbye"
+    recipient: str
+    left_at: datetime
+    home_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ManageLetter:
     """Carries a fresh link to export or erase everything about the subscriber."""
 
@@ -108,4 +119,4 @@ class AlertLetter:
     lines: tuple[str, ...]
 
 
-Letter = DigestLetter | ConfirmLetter | AlreadySubscribedLetter | ManageLetter | AlertLetter
+Letter = DigestLetter | ConfirmLetter | AlreadySubscribedLetter | GoodbyeLetter | ManageLetter | AlertLetter

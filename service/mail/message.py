@@ -17,8 +17,10 @@ from service.mail.letters import DigestLetter, Letter
 from service.mail.templates import Imprint, Part, Rendered, render
 
 BOUNCE_PREFIX = "bounce+"
+LEAVE_PREFIX = "leave+"
+METADATA = "X-PM-Metadata-Delivery"
 HEADINGS = 8  # kept; a second has one for each issue date
-OWN_FIELDS = ("To", "Subject", "Message-ID", "Content-Type", "List-Unsubscribe")
+OWN_FIELDS = ("To", "Subject", "Message-ID", "Content-Type", METADATA, "List-Unsubscribe")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,7 @@ class Sender:
     list_id: str
     home_url: str
     signers: tuple[Signer, ...] = ()
+    has_metadata: bool = False  # whether the envelope sender also stands in a field that Postmark gives back
 
     @property
     def domain(self) -> str:
@@ -99,6 +102,7 @@ def sender_from(settings: Settings) -> Sender:
         list_id=settings.list_identifier,
         home_url=settings.base_url,
         signers=signers,
+        has_metadata=settings.webhook_postmark_secret is not None,
     )
 
 
@@ -124,6 +128,7 @@ class Press:
         message_id = f"{nonce:016x}@{self.sender.domain}"
         boundary = f"=_{nonce:016x}"  # "=_" occurs in no quoted-printable text
         content = self.content(letter, boundary)
+        envelope_sender = self.envelope_sender(nonce)
         issue_date = letter.issue_date if isinstance(letter, DigestLetter) else None
         heading = self._headings(issue_date, at.replace(microsecond=0))
         own = [
@@ -132,10 +137,12 @@ class Press:
             f"Message-ID: <{message_id}>\r\n".encode("ascii"),
             f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n'.encode("ascii"),
         ]
+        if self.sender.has_metadata:
+            own.append(headers.verbatim(METADATA, envelope_sender))
         if isinstance(letter, DigestLetter):
-            own.append(headers.uri("List-Unsubscribe", letter.unsubscribe_url))
+            own.append(headers.unsubscribe(letter.unsubscribe_url, letter.unsubscribe_address))
         return Parcel(
-            envelope_sender=self.envelope_sender(nonce),
+            envelope_sender=envelope_sender,
             recipient=letter.recipient,
             data=heading.write(own, content.body, is_relaxed=content.is_canonical),
             message_id=message_id,
@@ -180,7 +187,8 @@ class Heading:
     def write(self, own: Sequence[bytes], body: bytes, *, is_relaxed: bool) -> bytes:
         """Return a whole message: signatures, header, body.
 
-        ``own`` are the lines of the fields in :data:`OWN_FIELDS`, of which only list mail has the last.
+        ``own`` are the lines of the fields in :data:`OWN_FIELDS`, of which only list mail has the last,
+        and only senders with metadata the one before.
         """
         header = self._template % tuple(own)
         if not self._seals:
@@ -204,6 +212,8 @@ def identity_fields(sender: Sender, at: datetime) -> list[bytes | str]:
     ]
     if sender.contact != sender.address:
         fields.append(headers.mailbox("Reply-To", sender.contact))
+    if sender.has_metadata:
+        fields.append(METADATA)
     return fields
 
 

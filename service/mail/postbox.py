@@ -12,9 +12,8 @@ from email.message import Message
 
 from service.keys import Keyring
 from service.mail.bounce_parts import SIZE_LIMIT, addresses_in, header, parse
-from service.mail.message import BOUNCE_PREFIX
+from service.mail.message import BOUNCE_PREFIX, LEAVE_PREFIX
 
-LEAVE_PREFIX = "leave+"
 COMPLAINTS = "fbl"
 TOKENS_LIMIT = 50  # tried in one message
 # Where mail systems write to whom they delivered; only there an address is what the message was sent to.

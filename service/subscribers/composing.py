@@ -1,4 +1,4 @@
-"""What the mails say that a form causes: to confirm, already subscribed, to export or erase.
+"""What the mails say that a form causes: to confirm, already subscribed, goodbye, to export or erase.
 
 Asked inside the claim's transaction, so a mail queued before its reason went away is not sent.
 """
@@ -12,7 +12,13 @@ from sqlalchemy.orm import Session
 
 from service.keys import Keyring, Purpose
 from service.mail.composing import Claimed, Refusal
-from service.mail.letters import AlreadySubscribedLetter, ConfirmLetter, Letter, ManageLetter
+from service.mail.letters import (
+    AlreadySubscribedLetter,
+    ConfirmLetter,
+    GoodbyeLetter,
+    Letter,
+    ManageLetter,
+)
 from service.subscribers.links import Links
 from service.subscribers.managing import PURPOSES
 from service.subscribers.permission import may_not_be_asked
@@ -20,7 +26,7 @@ from service.subscribers.preferences import describe_schedule, from_json
 from service.subscribers.status import Event, Status, step
 from service.subscribers.tables import SubscriberRow, TokenRow
 
-KINDS = ("confirm", "already_subscribed", "manage")
+KINDS = ("confirm", "already_subscribed", "goodbye", "manage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,8 @@ class SubscriberComposer:
     ) -> Letter | Refusal:
         if delivery.kind == "already_subscribed":
             return self._already_subscribed(delivery, subscriber)
+        if delivery.kind == "goodbye":
+            return self._goodbye(subscriber)
         if token is None:
             return Refusal("superseded")
         if token.used_at is not None or token.expires_at <= now:
@@ -84,6 +92,13 @@ class SubscriberComposer:
             requested_at=delivery.created_at,
             preferences_url=self.links.preferences(subscriber),
             unsubscribe_url=self.links.unsubscribe(subscriber),
+        )
+
+    def _goodbye(self, subscriber: SubscriberRow) -> Letter | Refusal:
+        if subscriber.status != Status.UNSUBSCRIBED or subscriber.left_at is None:
+            return Refusal("back_again")
+        return GoodbyeLetter(
+            recipient=subscriber.address, left_at=subscriber.left_at, home_url=self.links.home()
         )
 
     def _manage(self, delivery: Claimed, subscriber: SubscriberRow, token: TokenRow) -> Letter:

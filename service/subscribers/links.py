@@ -8,6 +8,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from service.keys import Keyring, Purpose
+from service.mail.message import LEAVE_PREFIX
 
 
 class Holder(Protocol):
@@ -25,6 +26,7 @@ class Links:
 
     base_url: str
     keyring: Keyring
+    leave_domain: str | None = None  # where mail to unsubscribe is read, if anywhere
 
     def home(self) -> str:
         """The page of the day."""
@@ -49,6 +51,12 @@ class Links:
     def unsubscribe(self, subscriber: Holder) -> str:
         """The page with the button that unsubscribes; the same URL takes the one-click POST (RFC 8058)."""
         return f"{self.base_url}/unsubscribe/{unsubscribe_token(self.keyring, subscriber)}"
+
+    def unsubscribe_address(self, subscriber: Holder) -> str | None:
+        """The address to which a mail program may write to unsubscribe, if mail there is read."""
+        if self.leave_domain is None:
+            return None
+        return f"{LEAVE_PREFIX}{self.keyring.bounce_token(subscriber.public_id)}@{self.leave_domain}"
 
     def manage(self, token: str) -> str:
         """The page with the button that exports or erases; the token says which."""

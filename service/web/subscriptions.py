@@ -282,8 +282,12 @@ def unsubscribe(request: Request, site: SiteDep, writing: WritingDep, token: str
     do, and so does none. It may be pressed again and for ever; the answer is 200 and no redirect.
     """
     origin = origin_of(request, site, form="/unsubscribe", wording=WORDING)
-    if not leaving.leave(writing.session, site.parts.keyring, token, site.now(), origin):
+    says_goodbye = site.parts.settings.goodbye_mail
+    parts, session = site.parts, writing.session
+    if not leaving.leave(session, parts.keyring, token, site.now(), origin, says_goodbye=says_goodbye):
         return dead_link(site, "unsubscribe")
+    if says_goodbye:
+        writing.ring_after("mail.deliver", "transactional")
     return site.page("unsubscribed.html")
 
 

@@ -10,6 +10,7 @@ from service.mail.letters import (
     Card,
     ConfirmLetter,
     DigestLetter,
+    GoodbyeLetter,
     Letter,
     ManageLetter,
 )
@@ -89,6 +90,9 @@ def every_letter() -> list[Letter]:
                 expires_at=EXPIRES_AT,
             )
             for action in ("export", "erase")
+        ),
+        GoodbyeLetter(
+            recipient="reader@example.org", left_at=REQUESTED_AT, home_url="https://digest.example.org/"
         ),
         AlertLetter(
             recipient="operator@example.org",

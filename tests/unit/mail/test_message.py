@@ -198,3 +198,26 @@ def test_trust_2_and_9_quoted_printable_means_what_was_written(content: str) -> 
 def test_trust_11_a_recipient_that_cannot_be_written_is_refused(recipient: str) -> None:
     with pytest.raises(InvalidHeader):
         make(a_digest(recipient=recipient))
+
+
+@pytest.mark.trust(17, 23, 62)
+def test_an_address_to_unsubscribe_stands_after_the_link_on_a_line_of_its_own() -> None:
+    letter = replace(a_digest(), unsubscribe_address="leave+abcdefghijklmnopqrstuvwx@bounces.example.org")
+    data = make(letter).data
+    [field] = re.findall(rb"^List-Unsubscribe: (.*?)\r\n(?! )", data, re.MULTILINE | re.DOTALL)
+    link, address = field.split(b",\r\n ")
+    assert link.startswith(b"<https://")
+    assert address == b"<mailto:leave+abcdefghijklmnopqrstuvwx@bounces.example.org?subject=unsubscribe>"
+    assert max(map(len, data.split(b"\r\n\r\n")[0].split(b"\r\n"))) <= 998
+    assert data.count(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n") == 1
+    with pytest.raises(InvalidHeader):
+        make(replace(letter, unsubscribe_address="leave>\r\nBcc: x@example.org"))
+
+
+def test_a_field_that_comes_back_by_webhook_names_the_delivery_where_it_is_wanted() -> None:
+    press = Press(replace(a_sender(), has_metadata=True), KEYRING)
+    for letter in every_letter():
+        parcel = press.make(letter, nonce=5, at=AT)
+        assert parcel.data.count(f"\r\nX-PM-Metadata-Delivery: {parcel.envelope_sender}\r\n".encode()) == 1
+        assert [name for name in message_from_bytes(parcel.data) if name == "Subject"] == ["Subject"]
+    assert b"X-PM-Metadata" not in make(a_digest()).data
