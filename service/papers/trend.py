@@ -26,6 +26,7 @@ SMALL_COUNT = 2.0  # a count of this size has half its weight
 POOL_DAYS = 30.0
 SMALLEST_POOL = 20  # below it, "papers of its age" means nothing
 AGE_OCTAVES = 0.75  # papers of the same age: within this many doublings of it
+ROUNDING = 1e-9
 LOOKS_APART = (
     1 / 6,
     3.0,
@@ -125,7 +126,8 @@ def trends(
         if number is not None:
             parts = _first_day_parts(parts if at_end is not None else {}, ladder[:, number])
         if parts and (number is None or at_end is not None):
-            parts["age"] = float(scores[place]) - sum(parts.values())
+            lost = float(scores[place]) - sum(parts.values())
+            parts |= {"age": lost} if abs(lost) > ROUNDING else {}
         elif row is not None and not parts:
             parts["votes"] = float(_fallback(votes.value[row], present - start[place]))
         if not parts:

@@ -80,13 +80,27 @@ class Accepted(BaseModel):
 
 
 class TrendPart(BaseModel):
-    """How a paper trends: score in 0..1, its addends by name, percentile among papers of its age."""
+    """How a paper trends, the same for everybody; the page /trending explains the formula."""
 
-    score: float
-    percentile: float | None
-    parts: dict[str, float]
-    reason: str
-    version: str
+    score: float = Field(description="0 to 1, the sum of the parts; higher is hotter")
+    percentile: float | None = Field(
+        description="Share (0 to 1) of papers of its age whose votes it has or exceeds; null: too few to say"
+    )
+    forecast: float | None = Field(
+        description="Votes expected as its first day ends; null where that is over or there is no telling"
+    )
+    parts: dict[str, float] = Field(
+        description=(
+            "Addends of the score by name; those that add nothing are left out. votes, votes_gained and"
+            " stars_gained are ranks, by weight; age is the decay after the first day. What the forecast of"
+            " the first day adds to the rank of the votes: hour_listed, organization, project_page, authors"
+            " (their number), age_at_listing (days from publication to the list), submitter and last_author"
+            " (how their earlier papers fared)."
+        ),
+        examples=[{"votes": 0.61, "hour_listed": 0.05, "submitter": 0.02, "age": 0.0}],
+    )
+    reason: str = Field(description="A sentence that can be checked against the observations")
+    version: str = Field(description="The formula", examples=["trend-2"])
 
 
 class PaperAnswer(BaseModel):
@@ -255,6 +269,7 @@ def _fields(site: Site, session: Session, row: PaperRow) -> dict[str, Any]:
         and TrendPart(
             score=trend.score,
             percentile=trend.percentile,
+            forecast=trend.forecast,
             parts=trend.parts,
             reason=trend.reason,
             version=trend.version,

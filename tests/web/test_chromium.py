@@ -143,7 +143,15 @@ def paths_of(site: Visitor) -> list[tuple[str, int]]:
     return [
         *(
             (path, 200)
-            for path in ("/", "/subscribe", "/subscribed", "/search?q=paper", "/about", "/privacy")
+            for path in (
+                "/",
+                "/subscribe",
+                "/subscribed",
+                "/search?q=paper",
+                "/about",
+                "/privacy",
+                "/trending",
+            )
         ),
         ("/day/2026-02-13", 200),
         ("/papers/2602.00001", 200),
