@@ -58,7 +58,13 @@ def embed_papers(opened: OpenedDesk) -> bool:
 def plan_due_digests(opened: OpenedDesk) -> bool:
     """Plan the digests that are due, and ring for what was queued."""
     parts, should_stop = opened.parts, should_stop_after()
-    tally = plan_due(parts.database, parts.clock(), settings=parts.settings, should_stop=should_stop)
+    tally = plan_due(
+        parts.database,
+        parts.clock(),
+        settings=parts.settings,
+        phrases=parts.phrase_vectors,
+        should_stop=should_stop,
+    )
     if tally.planned:
         parts.bell.ring("mail.deliver", BULK)
     return should_stop()
@@ -67,7 +73,9 @@ def plan_due_digests(opened: OpenedDesk) -> bool:
 def plan_first_digest(opened: OpenedDesk, subscriber_id: int) -> bool:
     """Plan the digest that comes right after confirming, and ring for it."""
     parts = opened.parts
-    if plan_first(parts.database, subscriber_id, parts.clock(), settings=parts.settings):
+    if plan_first(
+        parts.database, subscriber_id, parts.clock(), settings=parts.settings, phrases=parts.phrase_vectors
+    ):
         parts.bell.ring("mail.deliver", TRANSACTIONAL)
     return False
 

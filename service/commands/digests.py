@@ -75,6 +75,7 @@ def run_due(at: AtOption = None, as_json: JsonOption = False) -> None:
                 keyring=parts.keyring,
                 composers=parts.composers,
                 courier=courier,
+                phrases=parts.phrase_vectors,
                 progress=progress,
             )
         except RelayUnavailable as unavailable:
@@ -306,10 +307,20 @@ def _find_letter(
     with parts.database.reading() as session:
         if profile is not None:
             wanted = _read_profile(profile)
-            return preview_profile(session, wanted, now, count=count, links=parts.links, patience=limit)
+            return preview_profile(
+                session,
+                wanted,
+                now,
+                count=count,
+                links=parts.links,
+                patience=limit,
+                phrases=parts.phrase_vectors,
+            )
         try:
             known = parse_address(address or "")
-            return preview_subscriber(session, known, now, links=parts.links, patience=limit)
+            return preview_subscriber(
+                session, known, now, links=parts.links, patience=limit, phrases=parts.phrase_vectors
+            )
         except (InvalidAddress, LookupError) as error:
             fail(str(error))
 

@@ -21,6 +21,7 @@ from service.digests.due import Due, Group, find_due, find_first, group_slots, l
 from service.digests.freezing import freeze
 from service.digests.schedule import due_slots, open_zone
 from service.digests.window import Shelves
+from service.papers.embedding.phrases import PhraseVectors
 from service.progress import Progress, no_progress
 
 CHUNK = 500
@@ -43,6 +44,7 @@ def plan_due(
     now: datetime,
     *,
     settings: Settings,
+    phrases: PhraseVectors | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Progress = no_progress,
 ) -> PlanTally:
@@ -53,7 +55,7 @@ def plan_due(
     is_held = hold.check(database, settings.data_dir, now) is not None
     planned, skipped = 0, Counter[str]()
     if not is_held:
-        shelves = Shelves(now, patience=patience(settings))
+        shelves = Shelves(now, patience=patience(settings), phrases=phrases)
         for chunk in _due_chunks(database, now):
             drafts = _plan_chunk(database, shelves, chunk, settings)
             planned += sum(draft.is_mailed for draft in drafts)
@@ -67,7 +69,14 @@ def plan_due(
     return PlanTally(planned=planned, skipped=dict(skipped), is_held=is_held)
 
 
-def plan_first(database: Database, subscriber_id: int, now: datetime, *, settings: Settings) -> bool:
+def plan_first(
+    database: Database,
+    subscriber_id: int,
+    now: datetime,
+    *,
+    settings: Settings,
+    phrases: PhraseVectors | None = None,
+) -> bool:
     """Plan the digest that comes right after confirming; say whether there is one now.
 
     It is that local date's digest: the scheduled one of the same date does not come on top. Where there is
@@ -77,7 +86,7 @@ def plan_first(database: Database, subscriber_id: int, now: datetime, *, setting
         return False
     with database.reading() as session:
         found = find_first(session, now, subscriber_id=subscriber_id)
-    shelves = Shelves(now, patience=patience(settings))
+    shelves = Shelves(now, patience=patience(settings), phrases=phrases)
     return any(draft.is_mailed for draft in _plan_chunk(database, shelves, found, settings))
 
 

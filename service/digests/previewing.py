@@ -12,6 +12,7 @@ from service.digests.freezing import freeze_selection
 from service.digests.schedule import local_date, open_zone
 from service.digests.window import LONGEST_DAYS, Shelves, window_days
 from service.mail.letters import DigestLetter
+from service.papers.embedding.phrases import PhraseVectors
 from service.ranking.values import Profile
 from service.subscribers.links import Links
 from service.subscribers.tables import SubscriberRow
@@ -20,7 +21,13 @@ STRANGER_ADDRESS = "reader@example.org"
 
 
 def preview_subscriber(
-    session: Session, address: str, now: datetime, *, links: Links, patience: timedelta
+    session: Session,
+    address: str,
+    now: datetime,
+    *,
+    links: Links,
+    patience: timedelta,
+    phrases: PhraseVectors | None = None,
 ) -> DigestLetter | None:
     """Return the digest the subscriber with this normalised address would get; None if it would be empty.
 
@@ -31,29 +38,34 @@ def preview_subscriber(
     if person is None:
         raise LookupError("nobody has subscribed with this address")
     profile = load_full_profiles(session, [person.id], now, days=LONGEST_DAYS)[person.id]
-    return _preview(session, person, profile, now, links=links, patience=patience)
+    return _preview(session, person, profile, Shelves(now, patience=patience, phrases=phrases), links)
 
 
 def preview_profile(
-    session: Session, profile: Profile, now: datetime, *, count: int, links: Links, patience: timedelta
+    session: Session,
+    profile: Profile,
+    now: datetime,
+    *,
+    count: int,
+    links: Links,
+    patience: timedelta,
+    phrases: PhraseVectors | None = None,
 ) -> DigestLetter | None:
     """Return the digest of ``count`` papers that a stranger with this profile would get, in UTC."""
     stranger = SubscriberRow(
         id=0, public_id=0, address=STRANGER_ADDRESS, timezone="UTC", paper_count=count, token_version=0
     )
-    return _preview(session, stranger, profile, now, links=links, patience=patience)
+    return _preview(session, stranger, profile, Shelves(now, patience=patience, phrases=phrases), links)
 
 
 def _preview(
     session: Session,
     person: SubscriberRow,
     profile: Profile,
-    now: datetime,
-    *,
+    shelves: Shelves,
     links: Links,
-    patience: timedelta,
 ) -> DigestLetter | None:
-    draft = draft_now(session, person, profile, Shelves(now, patience=patience))
+    draft = draft_now(session, person, profile, shelves)
     return _letter(session, person, profile, draft, links) if draft else None
 
 

@@ -22,6 +22,7 @@ from service.mail.outbox import BULK, TRANSACTIONAL
 from service.mail.sending import Tally, deliver_waiting
 from service.mail.sweeping import SweepTally, sweep
 from service.mail.tables import DeliveryRow
+from service.papers.embedding.phrases import PhraseVectors
 from service.progress import Progress, no_progress
 from service.subscribers.leaving import stop
 from service.subscribers.status import Event
@@ -46,13 +47,16 @@ def run_due(
     keyring: Keyring,
     composers: Mapping[str, Composer],
     courier: Courier,
+    phrases: PhraseVectors | None = None,
     worker: str = "run-due",
     should_stop: Callable[[], bool] = lambda: False,
     progress: Progress = no_progress,
 ) -> RunReport:
     """Plan and send everything due at ``now``, as scheduler and workers would; the clock stands still."""
     sweep_deliveries(database, now)
-    planned = plan_due(database, now, settings=settings, should_stop=should_stop, progress=progress)
+    planned = plan_due(
+        database, now, settings=settings, phrases=phrases, should_stop=should_stop, progress=progress
+    )
     sent = {
         queue: deliver(
             database,

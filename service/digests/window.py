@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from service.digests.due import Due
+from service.digests.vectors import RunVectors
 from service.papers import shelf
+from service.papers.embedding.phrases import PhraseVectors
 from service.papers.trend import trends
 from service.ranking.corpus import Corpus
 from service.ranking.tokens import TokenStore, fingerprint
@@ -39,8 +41,11 @@ class Window:
 class Shelves:
     """What one planning run knows of the papers at its instant, loaded when first asked for."""
 
-    def __init__(self, now: datetime, *, patience: timedelta) -> None:
-        """Look at the papers as known at ``now``; sources silent for longer than ``patience`` are out."""
+    def __init__(self, now: datetime, *, patience: timedelta, phrases: PhraseVectors | None = None) -> None:
+        """Look at the papers as known at ``now``; sources silent for longer than ``patience`` are out.
+
+        With ``phrases`` meaning counts beside words.
+        """
         self.now = now
         self._patience = patience
         self._trends: dict[str, Trend] | None = None
@@ -51,6 +56,7 @@ class Shelves:
         self._examples: dict[str, Candidate | None] = {}
         self._items: dict[str, Candidate] = {}  # of libraries, those of the present chunk of people alone
         self._tokens = TokenStore()  # windows overlap: each paper is read once
+        self._vectors = RunVectors(phrases) if phrases else None
 
     def has_news_since(self, session: Session, instant: datetime | None) -> bool:
         """Say whether a paper was first seen after ``instant`` (None: whether there is any at all)."""
@@ -75,8 +81,10 @@ class Shelves:
         A first digest reaches back from the newest paper there is: who has just confirmed gets one even when
         the sources have been out, or the demo is old.
         """
-        if not due.is_first:
-            return window_days(self.now, due.last_digest_at)
+        return self.rolling_days(session) if due.is_first else window_days(self.now, due.last_digest_at)
+
+    def rolling_days(self, session: Session) -> int:
+        """Return how many days back the digest of somebody reaches who has had none."""
         self._look(session)
         age = self.now - (self._newest or self.now)
         return SHORTEST_DAYS + math.ceil(age / timedelta(days=1))
@@ -107,12 +115,16 @@ class Shelves:
     def _build(self, session: Session, days: int) -> Window:
         start = self.now - timedelta(days=days)
         rows = shelf.candidate_rows(session, since=start, until=self.now)
+        candidates = [shelf.as_candidate(row) for row in rows]
         known = [candidate for candidate in self._examples.values() if candidate is not None]
-        known += self._items.values()
+        items = list(self._items.values())
         return Window(
             start=start,
             corpus=Corpus.build(
-                [shelf.as_candidate(row) for row in rows], examples=known, vectors=self._tokens
+                candidates,
+                examples=[*known, *items],
+                vectors=self._tokens,
+                meanings=self._vectors.load(session, [*candidates, *known], items) if self._vectors else None,
             ),
             counts={row.id: (row.upvotes, row.comments, row.stars) for row in rows},
         )

@@ -46,6 +46,8 @@ class Dense:
     def build(cls, given: Meanings, index: dict[str, int], count: int) -> Self | None:
         """Take the rows of the papers in ``index``; None where no candidate has one."""
         papers = [(index[id_], row) for row, id_ in enumerate(given.ids) if id_ in index]
+        if not papers:
+            return None
         places = np.array([place for place, _ in papers], np.int64)
         if not (places < count).any():
             return None
