@@ -36,7 +36,7 @@ class Filling:
 
     def play(self) -> Chosen:
         """Fill all places."""
-        count, with_matches = self.group.count, (self.lists.open_counts > 0).sum(axis=1)
+        count, with_matches = self.group.count, self._claims()
         has_room = self._has_room(with_matches)
         left = count - has_room - with_matches
         hot = np.where(left >= 0, np.minimum(left, trending_count(count)), trending_count(count))
@@ -49,6 +49,14 @@ class Filling:
             short = np.flatnonzero(self._left() > 0)
             self._walk(short, self._left()[short])
         return Chosen(trending=self.trending, for_you=self.for_you, explored=self.explored)
+
+    def _claims(self) -> Wide:
+        """Count each person's interests with papers: what was learned of them claims a place after all."""
+        has = self.lists.open_counts > 0
+        stated = has[:, : self.group.numbers.shape[1]].sum(axis=1)
+        every = has.sum(axis=1)
+        claims: Wide = np.where((every <= self.group.count) | (stated == 0), every, stated)
+        return claims
 
     def _left(self) -> Wide:
         filled = self.hot_counts + self.fit_counts + (self.explored >= 0)
@@ -108,10 +116,14 @@ class Filling:
             self.seats[rows, turn[rows]] += 1
 
     def _seating(self) -> Wide:
-        """Give the order in which the interests of each person open: followed authors', then by weight."""
+        """Give the order in which the interests of each person open.
+
+        Followed authors' first, then by weight, and at last what their answers say.
+        """
         lists = self.lists
         keys = np.where(lists.open_counts > 0, lists.weights, np.float32(-1))
         numbers, turns = self.group.numbers, self.group.numbers.shape[1]
+        keys[:, turns:] = np.where(keys[:, turns:] > 0, np.float32(-0.5), keys[:, turns:])
         if turns and self.field.table.firsts[numbers].any():
             live = lists.eligible[:, :turns] & ~marked(self.closed, lists.columns[:, :turns])
             first = live.argmax(axis=2)[:, :, None]

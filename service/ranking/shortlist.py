@@ -27,7 +27,7 @@ class Shortlist:
         chosen: Ints,
         seats: Ints,
     ) -> None:
-        """Draw it up for ``people``: what is ``closed`` to them, ``chosen``, and each interest's ``seats``."""
+        """Draw it up for ``people``: what is ``closed`` to them, ``chosen``, each interest's ``seats``."""
         self.people, self.every = people, np.arange(len(people))
         self.weights, self.cost = lists.weights[people], np.float32(field.likeness_cost)
         columns = lists.columns[people]

@@ -81,7 +81,6 @@ def choose_plainly(
         if person.is_fused:
             whole = [fuse(columns, person.own) for columns in whole]
         whole.append(best_first(person.own, above=0))
-        followed.append(set())
         best = max(person.own, default=np.float32(0))
         worths.append([person.own[column] / best for column in whole[-1]])
         weights.append(np.float32(1))
@@ -91,7 +90,10 @@ def choose_plainly(
         ]
         for columns, worth in zip(whole, worths, strict=True)
     ]
+    stated = sum(bool(columns) for columns in lists[: len(person.orders)])
     matching = sum(bool(columns) for columns in lists)
+    if matching > person.count and stated:
+        matching = stated
     explores = person.seed is not None and person.count >= EXPLORING_LEAST and 0 < matching < person.count
     share, left = trending_count(person.count), person.count - explores - matching
     if not matching:
@@ -115,6 +117,8 @@ def open_interests(
     """Let each interest take its best."""
 
     def place(turn: int) -> float:
+        if turn >= len(followed):
+            return 0.5
         best = next((one for one in lists[turn] if desk.may_have(one)), None)
         return float(-weights[turn] - np.float32(2) * (best in followed[turn]))
 
