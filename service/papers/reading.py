@@ -120,6 +120,7 @@ def _interest(given: object, where: str) -> Interest:
         categories=tuple(fold_category(one) or one for one in categories),
         authors=authors,
         examples=examples,
+        against=_strings(given, "against", where),
         mutes=_strings(given, "mutes", where),
         weight=float(weight),
     )
