@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.evaluation.measures import Floats, spearman, top_overlap
 from benchmarks.evaluation.recorded import Recorded
-from service.papers.traits import Earlier, Past, Traits, last_of
+from service.papers.traits import Earlier, Past, Traits, hour_told, last_of
 from service.papers.trend import Sighting, trends
 from service.ranking.values import Trend
 
@@ -150,7 +150,7 @@ def _traits(recorded: Recorded, id_: str, day: date, past: Past) -> Traits:
     listed, published = paper.get("submittedOnDailyAt"), paper.get("publishedAt")
     authors = paper.get("authors") or ()
     return Traits(
-        listed_at=datetime.fromisoformat(listed) if listed and listed[:10] == f"{day}" else None,
+        listed_at=hour_told(datetime.fromisoformat(listed) if listed else None, day),
         organization=bool(paper.get("organization")),
         project_page=bool(paper.get("projectPage")),
         authors=len(authors) or None,

@@ -74,7 +74,7 @@ def rank(
     from service.commands.meanings import open_meanings
     from service.config import Settings
     from service.logs import configure_logging
-    from service.papers.reading import UnreadableFile, read_candidates, read_profile
+    from service.papers.reading import UnreadableFile, read_candidates, read_profile, read_traits
     from service.papers.trend import trends
     from service.papers.vectors import load_vectors, save_vectors
     from service.ranking import selecting
@@ -93,7 +93,8 @@ def rank(
     with progress_bar() as progress:
         meanings = open_meanings(settings, [*papers, *examples], progress)
     corpus = Corpus.build(papers, examples=examples, vectors=store, meanings=meanings)
-    ranked = selecting.rank(person, corpus, trends([*seen_before, *sightings], now))
+    seen = [*seen_before, *sightings]
+    ranked = selecting.rank(person, corpus, trends(seen, now, traits=read_traits(candidates, seen, now)))
     try:
         save_vectors(store, settings.data_dir)
     except OSError as error:
@@ -114,6 +115,10 @@ def trend(
     ],
     at: AtOption = None,
     limit: LimitOption = None,
+    papers: Annotated[
+        Path | None,
+        typer.Option("--papers", metavar="FILE", help="JSON lines of the papers, for the forecast."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Order papers by how they trend, best first, with the parts of each score.
@@ -121,23 +126,28 @@ def trend(
     Snapshots are {"id", "list_date", "at", "upvotes", "numComments", "githubStars"}, one a line; counts that
     are missing are unknown, not zero. Nothing seen after --at is looked at.
 
+    Papers are items as the Daily Papers list gives them, one a line. With them the forecast of papers in
+    their first day knows organizations, authors, submitters and hours of listing; else votes alone decide.
+
     Leaves with 0 when every line was read, 3 when some were refused (each is named; the rest is used).
 
     Examples:
 
       paperlark trend --snapshots snapshots.jsonl.gz --at 2026-02-13T08:00Z --limit 10
 
-      paperlark trend --snapshots snapshots.jsonl --json
+      paperlark trend --snapshots snapshots.jsonl --papers papers.jsonl --json
     """
-    from service.papers.reading import UnreadableFile, read_snapshots
+    from service.papers.reading import UnreadableFile, read_snapshots, read_traits
     from service.papers.trend import trends
 
     now = _instant(at)
     try:
         sightings, refused = read_snapshots(snapshots)
+        traits = read_traits(papers, sightings, now) if papers else {}
     except UnreadableFile as error:
         fail(str(error), EXIT_USAGE)
-    best = sorted(trends(sightings, now).items(), key=lambda entry: (-entry[1].score, entry[0]))[:limit]
+    found = trends(sightings, now, traits=traits)
+    best = sorted(found.items(), key=lambda entry: (-entry[1].score, entry[0]))[:limit]
     if as_json:
         print_json([{"id": id_, "reasons": [one.reason], **_rounded(asdict(one))} for id_, one in best])
     else:

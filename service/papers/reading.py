@@ -4,17 +4,18 @@ import gzip
 import json
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from service.clock import parse_instant
-from service.papers.cleaning import clean_count, clean_line, clean_lines, paper_id
+from service.papers.cleaning import clean_count, clean_instant, clean_line, clean_lines, paper_id
 from service.papers.paper import Observation, Paper
 from service.papers.sources.daily_papers import Context, MalformedItem, read_item
 from service.papers.taxonomy import fold_category
+from service.papers.traits import Earlier, Past, Traits, hour_told, last_of
 from service.papers.trend import Sighting
 from service.ranking.values import Candidate, Interest, Profile
 
@@ -69,6 +70,54 @@ def read_snapshots(path: Path) -> tuple[list[Sighting], list[Refused]]:
         except ValueError as error:
             refused.append(Refused(number, str(error)))
     return sightings, sorted(refused, key=lambda one: one.line)
+
+
+def read_traits(path: Path, sightings: Sequence[Sighting], now: datetime) -> dict[str, Traits]:
+    """Read what papers in the Daily Papers item shape tell for the trend; leave out lines that can't be read.
+
+    How earlier papers of the same people fared is read from those of the file that ``sightings`` know.
+
+    Raises:
+        UnreadableFile: the file can't be opened or is no text.
+    """
+    context = Context(source="file", observed_at=now)
+    told: dict[str, tuple[Paper, datetime | None]] = {}
+    for _, item in _lines(path, []):
+        try:
+            paper, _ = read_item(item, context)
+        except MalformedItem:
+            continue
+        inner = item.get("paper")
+        listed = (inner if isinstance(inner, Mapping) else item).get("submittedOnDailyAt")
+        told[paper.id] = paper, clean_instant(listed, now)
+    days = {one.id: one.list_date for one in sightings if one.list_date}
+    seen = sorted((one for one in sightings if one.at <= now), key=lambda one: one.at)
+    earlier = {
+        one.id: Earlier(
+            list_date=days[one.id],
+            votes=one.upvotes,
+            submitter=told[one.id][0].submitted_by,
+            last_author=last_of(told[one.id][0].authors, told[one.id][0].author_count),
+        )
+        for one in seen
+        if one.upvotes is not None and one.id in told and one.id in days
+    }
+    young = {id_ for id_, day in days.items() if id_ in told and 0 <= (now.date() - day).days <= 1}
+    pasts = {day: Past.of(earlier.values(), day) for day in {days[id_] for id_ in young}}
+    return {id_: _traits(*told[id_], days[id_], pasts[days[id_]]) for id_ in sorted(young)}
+
+
+def _traits(paper: Paper, listed_at: datetime | None, day: date, past: Past) -> Traits:
+    last_author = last_of(paper.authors, paper.author_count)
+    return Traits(
+        listed_at=hour_told(listed_at, day),
+        organization=paper.organization is not None,
+        project_page=paper.project_url is not None,
+        authors=paper.author_count or None,
+        published_on=paper.published_at.date() if paper.published_at else None,
+        submitter=past.submitters.get(paper.submitted_by or "", 0.0),
+        last_author=past.last_authors.get(last_author or "", 0.0),
+    )
 
 
 def read_profile(path: Path) -> Profile:

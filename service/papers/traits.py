@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from math import log1p
 
 PAST_DAYS = 365
@@ -85,6 +85,13 @@ def features(traits: Traits | None, list_date: date) -> tuple[float, ...]:
         float(traits.organization), float(traits.project_page), authors, days,
         traits.submitter, traits.last_author,
     )  # fmt: skip
+
+
+def hour_told(listed_at: datetime | None, list_date: date) -> datetime | None:
+    """Give the instant of listing if the source told its hour: one of the list day, not cut to midnight."""
+    if listed_at is None or listed_at.date() != list_date or listed_at.time() == time():
+        return None
+    return listed_at
 
 
 def last_of(authors: Iterable[str], count: int | None = None) -> str | None:

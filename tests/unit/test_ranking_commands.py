@@ -194,6 +194,27 @@ def test_trend_orders_by_what_was_known(run: Any, tmp_path: Path) -> None:
     assert later[0]["id"] == "2602.00001"
 
 
+def test_trend_knows_the_papers_where_it_is_given_them(run: Any, tmp_path: Path) -> None:
+    """Of two papers with as many votes the one of an organization, listed later, is foretold to lead."""
+    rows = write(tmp_path / "seen.jsonl", *(a_row(number, "2026-02-13T07:00:00Z", 3) for number in (1, 2)))
+    papers = write(
+        tmp_path / "papers.jsonl",
+        an_item(1, "Owls", submittedOnDailyAt="2026-02-13T00:10:00.000Z"),
+        an_item(
+            2, "Larks", submittedOnDailyAt="2026-02-13T06:00:00.000Z", organization={"fullname": "Lark Lab"}
+        ),
+        "nonsense",
+    )
+    command = ("trend", "--snapshots", rows, "--at", AT, "--json")
+    assert len({row["score"] for row in json.loads(run(*command).stdout)}) == 1
+    first, second = json.loads(run(*command, "--papers", papers).stdout)
+    assert first["id"] == "2602.00002"
+    assert first["parts"]["organization"] > 0
+    assert first["forecast"] > second["forecast"] > 3
+    assert first["parts"]["hour_listed"] > 0 > second["parts"]["hour_listed"]
+    assert run(*command, "--papers", str(tmp_path / "absent")).exit_code == 2
+
+
 def test_trend_names_bad_lines(run: Any, tmp_path: Path) -> None:
     rows = write(
         tmp_path / "seen.jsonl",

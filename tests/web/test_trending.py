@@ -61,15 +61,9 @@ def test_the_page_works_the_papers_of_the_day_out(busy: Visitor) -> None:
     assert "Worked out: the papers of Friday 13 February 2026" in text
     assert "Of 6 papers: the first three by trend" in text
     assert "votes expected as its first day ends" in text
-    for number in (
-        0,
-        1,
-        3,
-        5,
-    ):  # the first three, the one lifted most and the one lowered most are among them
+    for number in range(3):
         trend = busy.get(f"/api/v1/papers/2602.0000{number}").json()["trend"]
-        if f"/papers/2602.0000{number}" in text:
-            assert f"<td>{trend['score']:.3f}</td>" in text
+        assert f"<td>{trend['score']:.3f}</td>" in text
     assert text.count('class="worked"') == 5
     assert busy.get("/").text.count('href="/trending"') == 1
     page = busy.get("/papers/2602.00001").text

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.papers.trend import SMALLEST_POOL, TREND_VERSION, Sighting, trends
+from service.papers.traits import Traits
+from service.papers.trend import SMALL_COUNT, SMALLEST_POOL, TREND_VERSION, Sighting, trends
 
 NOW = datetime(2026, 2, 13, 8, tzinfo=UTC)
 TODAY = NOW.date()
@@ -205,3 +206,71 @@ def test_any_sightings_give_sound_trends_in_any_order(seen: list[Sighting], chan
 def test_dates_of_the_list_may_be_ahead_of_the_clock() -> None:
     ahead = a_sighting(list_date=date(2026, 2, 14))
     assert trends([ahead], NOW)["2602.00001"].reason == "5 votes"
+
+
+def test_traits_lift_a_paper_by_named_parts_and_leave_its_reason_alone() -> None:
+    today = [a_sighting("2602.00001", votes=5), a_sighting("2602.00002", votes=5)]
+    lab = Traits(organization=True, authors=30, submitter=0.8, last_author=0.5)
+    found = trends([*history(), *today], NOW, traits={"2602.00002": lab})
+    plain, lifted = found["2602.00001"], found["2602.00002"]
+    assert lifted.score > plain.score
+    assert set(lifted.parts) - set(plain.parts) == {"organization", "authors", "submitter", "last_author"}
+    assert lifted.parts["votes"] == pytest.approx(plain.parts["votes"])
+    assert (lifted.reason, lifted.percentile) == (plain.reason, plain.percentile)
+    assert lifted.forecast is not None
+    assert plain.forecast is not None
+    assert lifted.forecast > plain.forecast > 5
+
+
+def test_traits_of_older_papers_change_nothing() -> None:
+    rows = [*history(), a_sighting(hours=32, votes=20)]
+    lab = Traits(organization=True, submitter=2.0)
+    assert trends(rows, NOW, traits={"2602.00001": lab}) == trends(rows, NOW)
+
+
+def test_votes_foretold_are_ranked_among_those_papers_had_by_then() -> None:
+    """A forecast as high as the count an older paper ended its first day with has that paper's rank."""
+    rows = history(days=20)
+    trend = trends([*rows, a_sighting(votes=20)], NOW)["2602.00001"]
+    assert trend.forecast is not None
+    ended = sorted((one.upvotes or 0) for one in rows if one.at.hour == 2)
+    below = sum(votes < trend.forecast for votes in ended) / len(ended)
+    shrunk = trend.forecast / (trend.forecast + SMALL_COUNT)
+    assert trend.score == pytest.approx(below * shrunk, abs=1 / 20)
+
+
+@pytest.mark.parametrize(
+    ("before", "source", "known"),
+    [(1.0, "huggingface", True), (5.0, "huggingface", False), (0.1, "huggingface", False), (1.0, "b", False)],
+)
+def test_looks_tell_the_hour_of_listing(before: float, source: str, known: bool) -> None:
+    """A paper not on the list an hour ago was listed since; another source or a long gap does not tell."""
+    other = a_sighting("2602.00002", at=NOW - timedelta(hours=before), source=source)
+    mine = a_sighting("2602.00001", votes=5, source="huggingface")
+    both = [*history(), other, mine]
+    parts = trends(both, NOW)["2602.00001"].parts
+    assert ("hour_listed" in parts) is known
+    if known:
+        told = Traits(listed_at=NOW - timedelta(hours=before / 2))
+        assert trends(both, NOW, traits={"2602.00001": told})["2602.00001"].parts == pytest.approx(parts)
+
+
+def test_a_new_installation_orders_its_first_day_by_the_forecast() -> None:
+    rows = [a_sighting(f"2602.{votes:05}", votes=votes) for votes in range(12)]
+    alone = trends(rows, NOW)
+    among = trends([*history(), *rows], NOW)
+    assert [one.score for one in alone.values()] == sorted({one.score for one in alone.values()})
+    assert [one.forecast for one in alone.values()] == [among[id_].forecast for id_ in alone]
+    assert all(sum(one.parts.values()) == pytest.approx(one.score) for one in alone.values())
+
+
+def test_a_score_hardly_changes_as_the_first_day_ends() -> None:
+    """What is foretold just before the end is what is seen just after it."""
+    now = datetime(2026, 2, 14, 2, tzinfo=UTC)
+    rows = history()
+    before = Sighting(id="a", list_date=TODAY, at=now - timedelta(minutes=1), upvotes=40)
+    after = Sighting(id="a", list_date=TODAY, at=now, upvotes=40)
+    first, second = trends([*rows, before], now)["a"], trends([*rows, after], now)["a"]
+    assert first.forecast is not None
+    assert second.forecast is None
+    assert first.score == pytest.approx(second.score, abs=0.02)
