@@ -17,7 +17,7 @@ from service.subscribers.preferences import InvalidPreferences, Preferences
 from service.subscribers.status import Status
 from service.subscribers.tables import SubscriberRow
 
-__all__ = ["change", "load", "pause", "preferences_token", "resume"]
+__all__ = ["change", "load", "note", "pause", "preferences_token", "resume"]
 
 LONGEST_PAUSE = timedelta(days=366)
 _PLAIN_FIELDS = ("timezone", "send_hour", "weekdays", "paper_count", "explores")
@@ -42,9 +42,7 @@ def change(
     before = storing.load_preferences(session, subscriber)
     if changes := _differences(before, preferences):
         storing.replace_preferences(session, subscriber.id, preferences, now)
-        _record(
-            session, keyring, Kind.CHANGED, subscriber, token=token, now=now, origin=origin, details=changes
-        )
+        note(session, keyring, Kind.CHANGED, subscriber, token=token, now=now, origin=origin, details=changes)
     return True
 
 
@@ -66,7 +64,7 @@ def pause(
     subscriber.paused_until = datetime.combine(until, time(), tzinfo=zone)
     subscriber.updated_at = now
     details = {"until": until.isoformat()}
-    _record(session, keyring, Kind.PAUSED, subscriber, token=token, now=now, origin=origin, details=details)
+    note(session, keyring, Kind.PAUSED, subscriber, token=token, now=now, origin=origin, details=details)
     return True
 
 
@@ -78,7 +76,7 @@ def resume(session: Session, keyring: Keyring, token: str, now: datetime, origin
     if subscriber.paused_until is not None:
         subscriber.paused_until = None
         subscriber.updated_at = now
-        _record(session, keyring, Kind.RESUMED, subscriber, token=token, now=now, origin=origin, details={})
+        note(session, keyring, Kind.RESUMED, subscriber, token=token, now=now, origin=origin, details={})
     return True
 
 
@@ -106,7 +104,7 @@ def _differences(before: Preferences, after: Preferences) -> dict[str, Any]:
     return changes
 
 
-def _record(
+def note(
     session: Session,
     keyring: Keyring,
     kind: Kind,
@@ -117,6 +115,7 @@ def _record(
     origin: Origin,
     details: dict[str, Any],
 ) -> None:
+    """Write in the log what a subscriber has changed by their own link."""
     consent.record(
         session,
         kind,

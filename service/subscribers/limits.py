@@ -114,7 +114,7 @@ def take(
     """
     limit_keys = keyring.address_keys(addresses.limit_key(address))
     domain_keys = keyring.address_keys("@" + addresses.domain_of(address))
-    network = _visitor_network(client)
+    network = visitor_network(client)
     counted: list[tuple[str, tuple[Limit, ...], ColumnElement[bool]]] = [
         ("address", limits.for_address(kind, is_notice=is_notice), SignUpMailRow.limit_key.in_(limit_keys)),
         ("domain", limits.domain, SignUpMailRow.domain_key.in_(domain_keys)),
@@ -181,7 +181,8 @@ def _reached(
     )
 
 
-def _visitor_network(client: str | None) -> str | None:
+def visitor_network(client: str | None) -> str | None:
+    """Return the network to count a client by; None for this machine and private ones."""
     network = truncate_network(client)
     if network is None:
         return None

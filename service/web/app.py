@@ -1,7 +1,6 @@
 """The web application, wired: middleware, routes, errors. ``create_app`` is all the outside needs."""
 
 from fastapi import FastAPI
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from service.bootstrap import Parts
@@ -18,6 +17,7 @@ from service.web import (
     feedback,
     forms,
     health,
+    libraries,
     manage,
     metrics,
     pages,
@@ -26,6 +26,7 @@ from service.web import (
 )
 from service.web import mailbox as mailbox_pages
 from service.web.access_log import AccessLog
+from service.web.body_limit import BodyLimit
 from service.web.cache import PageCache
 from service.web.client import read_networks
 from service.web.head import HeadAsGet
@@ -33,7 +34,6 @@ from service.web.listing import ListBoard
 from service.web.security import HostGuard, SecurityHeaders, allowed_hosts
 from service.web.site import Site, load_assets, load_templates
 
-MAX_BODY_BYTES = 128 * 1024  # a form with every field full is below 40 kB
 PRODUCTION_FILL_SECONDS = 2.0
 COMPRESSED_FROM_BYTES = 1024
 
@@ -85,6 +85,7 @@ def create_app(
         subscriptions,
         feedback,
         driving,
+        libraries,
         manage,
         feed,
         mailbox_pages,
@@ -105,7 +106,7 @@ def _wrap(app: FastAPI, site: Site) -> None:
     """Add the middleware; the last one added is the outermost."""
     settings = site.parts.settings
     # Innermost, so that its answer too is logged and gets its headers; FastAPI's own limit is outermost.
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)
+    app.add_middleware(BodyLimit)
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM_BYTES, compresslevel=3)
     app.add_middleware(HeadAsGet)
     app.add_middleware(errors.ErrorPage, site=site)

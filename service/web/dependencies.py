@@ -63,7 +63,7 @@ def _write(site: SiteDep) -> Iterator[Writing]:
 WritingDep = Annotated[Writing, Depends(_write, scope="function")]
 
 
-MAX_FIELDS = 200
+MAX_FIELDS = 400  # twenty interests, all topics and the rest
 MAX_FIELD_BYTES = 16 * 1024
 
 

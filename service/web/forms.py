@@ -1,5 +1,6 @@
 """The sign-up and preference forms: what they offer, what was typed, when one was shown."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,16 @@ from starlette.datastructures import FormData
 
 from service.keys import Keyring, Purpose
 from service.papers.taxonomy import CATEGORIES
-from service.subscribers.fields import MAXIMUM_PAPERS, WEEKDAYS, Raw
+from service.subscribers.fields import MAXIMUM_PAPERS, WEEKDAYS
+from service.subscribers.interests import (
+    MAXIMUM_INTERESTS,
+    InterestDraft,
+    InvalidInterest,
+    describe,
+    draft_fields,
+    read_interest,
+    text_of,
+)
 from service.subscribers.preferences import Preferences, form_values
 from service.subscribers.topics import CATALOGUE, Topic, topic_by_slug
 
@@ -20,7 +30,11 @@ HONEYPOT = "nickname_note"  # people never see this field; programs that fill in
 
 LIST_FIELDS = ("topics", "weekdays")
 TEXT_FIELDS = ("words", "categories", "authors", "examples", "mutes")  # lists typed with commas between
-SINGLE_FIELDS = ("address", "timezone", "hour", "papers")
+SINGLE_FIELDS = ("address", "timezone", "hour", "papers", "about")
+INTEREST_FIELDS = ("name", "text", "categories", "authors", "examples", "mutes", "weight")
+WEIGHTS = (("0.5", "less"), ("1", "normal"), ("2", "more"), ("0", "off for now"))
+
+_INTEREST_FIELD = re.compile(rf"interest-(\d{{1,3}})-({'|'.join(INTEREST_FIELDS)})", re.ASCII)
 
 OLDEST_STAMP = timedelta(days=3)
 StampState = Literal["good", "early", "late", "forged"]
@@ -40,6 +54,7 @@ class FormView:
     errors: Mapping[str, str] = field(default_factory=dict)
     stamp: str = ""
     message: str = ""
+    is_stepped: bool = False  # an interest was added or taken out of the form, and nothing was saved
 
     @property
     def guesses_zone(self) -> bool:
@@ -49,16 +64,87 @@ class FormView:
     @property
     def opens_more(self) -> bool:
         """Whether the folded part holds something that must be seen."""
-        return bool(set(self.errors) - {"address", "topics"})
+        return (
+            bool(set(self.errors) - {"address", "topics", "about"})
+            or self.is_stepped
+            or bool(self.values.get("interests"))
+        )
+
+    @property
+    def explores(self) -> bool:
+        """Whether a paper outside the interests may come."""
+        return self.values.get("explore") in (True, None)
+
+    @property
+    def blocks(self) -> list["Block"]:
+        """The interests with a name of their own, in their order."""
+        return [
+            Block(number=number, values=values, errors=self.errors)
+            for number, values in enumerate(self.values.get("interests") or ())
+        ]
 
     def text(self, name: str) -> str:
         """Return a field's value as it stands in a text input."""
-        value = self.values.get(name) or ""
-        return value if isinstance(value, str) else ", ".join(str(part) for part in value)
+        return _in_one_line(self.values.get(name))
 
     def chosen(self, name: str, option: str) -> bool:
         """Whether an option of a list field is ticked."""
         return option in (self.values.get(name) or ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """The part of a form that shows one interest with a name of its own."""
+
+    number: int
+    values: Mapping[str, Any]
+    errors: Mapping[str, str]
+
+    def id(self, name: str) -> str:
+        """Return the name and id of a field."""
+        return f"interest-{self.number}-{name}"
+
+    def error(self, name: str) -> str:
+        """Return what is wrong with a field, or ""."""
+        return self.errors.get(f"interests.{self.number}.{name}", "")
+
+    def text(self, name: str) -> str:
+        """Return a field's value as it stands in a text input."""
+        return _in_one_line(self.values.get(name))
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was filled in yet."""
+        return not any(self.text(name) for name in INTEREST_FIELDS if name != "weight")
+
+    @property
+    def opens_more(self) -> bool:
+        """Whether the folded part holds something that must be seen."""
+        folded = ("categories", "authors", "examples", "mutes", "weight")
+        return any(self.error(name) for name in folded) or any(self.text(name) for name in folded[:-1])
+
+    @property
+    def weights(self) -> list[tuple[str, str, bool]]:
+        """The weights to choose from: value, words, whether it is the present one."""
+        present = self.text("weight") or "1"
+        present = present.removesuffix(".0")
+        known = [value for value, _ in WEIGHTS]
+        offered = WEIGHTS if present in known else (*WEIGHTS, (present, f"{present} times as much"))
+        return [(value, words, value == present) for value, words in offered]
+
+    @property
+    def understood(self) -> tuple[tuple[str, str], ...]:
+        """What the interest means, in words; nothing where it can't be read."""
+        try:
+            return describe(read_interest(self.values))
+        except InvalidInterest:
+            return ()
+
+
+def _in_one_line(value: Any) -> str:
+    if value is None:
+        return ""
+    return ", ".join(str(part) for part in value) if isinstance(value, list | tuple) else str(value)
 
 
 def blank_form(*, stamp: str) -> FormView:
@@ -69,18 +155,46 @@ def blank_form(*, stamp: str) -> FormView:
 
 def filled_form(preferences: Preferences) -> FormView:
     """Make the form that shows a subscriber's present preferences."""
-    return FormView(values=form_values(preferences))
+    values = form_values(preferences)
+    named = {draft.name: draft for draft in preferences.interests}
+    values["interests"] = [_block_values(named[one["name"]]) for one in values["interests"]]
+    return FormView(values=values)
 
 
-def typed_form(form: FormData) -> dict[str, Raw]:
-    """Return what was typed, by field: lists for tick boxes, text for the rest; all else is left out."""
-    typed: dict[str, Raw] = {}
+def _block_values(draft: InterestDraft) -> dict[str, Any]:
+    """Return the fields of a block: what the words say stands in its text box."""
+    values = draft_fields(draft)
+    return {"text": text_of(draft)} | {name: values[name] for name in INTEREST_FIELDS if name in values}
+
+
+def typed_form(form: FormData) -> dict[str, Any]:
+    """Return what was typed, by field: lists for tick boxes, text for the rest; all else is left out.
+
+    ``interests`` are those that say anything, in their order.
+    """
+    typed: dict[str, Any] = {}
     for name in LIST_FIELDS:
         typed[name] = [value for value in form.getlist(name) if isinstance(value, str)]
     for name in (*TEXT_FIELDS, *SINGLE_FIELDS):
         value = form.get(name)
         typed[name] = value if isinstance(value, str) else ""
+    typed["explore"] = "no" if form.get("explore") == "no" else None  # a box that is not ticked is not sent
+    typed["interests"] = [block for _, block in typed_interests(form) if not is_blank(block)]
     return typed
+
+
+def typed_interests(form: FormData) -> list[tuple[int, dict[str, str]]]:
+    """Return the interests with a name of their own, blank ones too, each with its number in the form."""
+    blocks: dict[int, dict[str, str]] = {}
+    for name, value in form.multi_items():
+        if isinstance(value, str) and (found := _INTEREST_FIELD.fullmatch(name)):
+            blocks.setdefault(int(found[1]), {})[found[2]] = value
+    return sorted(blocks.items())
+
+
+def is_blank(block: Mapping[str, str]) -> bool:
+    """Say whether nothing was filled in of an interest."""
+    return not any(value.strip() for name, value in block.items() if name != "weight")
 
 
 def new_stamp(keyring: Keyring, now: datetime) -> str:
@@ -110,6 +224,7 @@ def choices() -> dict[str, Any]:
         "category_codes": CATEGORIES,
         "weekdays": WEEKDAYS,
         "maximum_papers": MAXIMUM_PAPERS,
+        "maximum_interests": MAXIMUM_INTERESTS,
         "honeypot": HONEYPOT,
     }
 

@@ -17,6 +17,7 @@ from service.subscribers.links import Links
 from service.web.cache import PageCache
 from service.web.client import Network
 from service.web.listing import ListBoard
+from service.web.throttle import Throttle
 from service.web.trending import TrendBoard
 
 MEDIA_TYPES = {
@@ -51,6 +52,7 @@ class Site:
     answer_seconds: float  # a sign-up is answered no sooner, whatever the address (trust.md 79)
     minimum_fill_seconds: float
     lists: ListBoard
+    previews: Throttle = field(default_factory=Throttle)
     trends: TrendBoard = field(default_factory=TrendBoard)
     memo: dict[str, str | None] = field(default_factory=dict)
 

@@ -50,9 +50,18 @@ class Read:
 
 
 def keep(
-    session: Session, subscriber_id: int, name: str, library: Library, now: datetime, *, weight: float = 1.0
+    session: Session,
+    subscriber_id: int,
+    name: str,
+    library: Library,
+    now: datetime,
+    *,
+    weight: float = 1.0,
+    format_: str | None = None,
 ) -> int:
-    """Keep a library under a name; one of the same name is replaced. Returns its id.
+    """Keep a library under a name; one of the same name is replaced, but for its weight. Returns its id.
+
+    ``format_`` is what it was read as at first, where that is no longer told by ``library``.
 
     Raises:
         TooManyLibraries: the person has :data:`MOST_LIBRARIES` others.
@@ -73,7 +82,7 @@ def keep(
             {
                 "subscriber_id": subscriber_id,
                 "name": name,
-                "format": library.format,
+                "format": format_ or library.format,
                 "item_count": len(library.items),
                 "weight": weight,
                 "uploaded_at": now,

@@ -15,13 +15,13 @@ _BIBTEX = re.compile(r"^[ \t]*@[ \t]*[A-Za-z]+[ \t]*[{(]", re.MULTILINE)
 _RIS = re.compile(r"^TY  ?-", re.MULTILINE)
 
 
-def read_library(data: bytes) -> Library:
+def read_library(data: bytes, *, most_bytes: int = MOST_BYTES) -> Library:
     """Read a file of one of :data:`FORMATS`; which one is told by what it holds.
 
     Raises:
         UnreadableLibrary: it is too large, empty, or none of them; the message is a sentence for the person.
     """
-    if len(data) > MOST_BYTES:
+    if len(data) > most_bytes:
         most = MOST_BYTES // 2**20
         raise UnreadableLibrary(
             f"This is larger than {most} MB. Please export a part of it, such as one folder."
