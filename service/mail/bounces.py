@@ -5,10 +5,13 @@ what follows no standard is judged by its words (bounce_words.py), with flufl.bo
 Everything here is hostile input: nothing raises, and without evidence nothing is a bounce.
 """
 
+import json
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from email.message import Message
+from json import JSONDecoder
+from typing import Any
 
 from flufl.bounce import all_failures
 
@@ -29,6 +32,7 @@ from service.mail.bounce_parts import (
     texts,
 )
 from service.mail.bounce_words import Kind
+from service.mail.provider_events import ses_event
 
 # The gravest first: what decides where a report names several recipients.
 _GRAVITY = (Kind.HARD, Kind.POLICY, Kind.SOFT, Kind.DELAY, Kind.OTHER)
@@ -54,7 +58,8 @@ def read(raw: bytes) -> Reading:
     try:
         message = parse(raw)
         reading = (
-            _read_feedback(message)
+            _read_notification(message)
+            or _read_feedback(message)
             or _read_report(message)
             or _read_words(message)
             or Reading(kind=Kind.AUTO_REPLY if _is_auto_reply(message) else Kind.OTHER)
@@ -65,6 +70,36 @@ def read(raw: bytes) -> Reading:
 
 
 # -- standard forms ----------------------------------------------------------------------------------
+
+
+def _read_notification(message: Message) -> Reading | None:
+    """Read what Amazon SES tells by mail: a notification of SNS as JSON, perhaps wrapped in another."""
+    text = next(texts(message), "").lstrip()
+    if not text.startswith("{"):
+        return None
+    try:
+        told, _ = JSONDecoder().raw_decode(text.replace("!\n ", ""))  # where a mail system broke long lines
+        if isinstance(told, dict) and isinstance(told.get("Message"), str):
+            told = json.loads(told["Message"])
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict) or not told.keys() & {"notificationType", "eventType"}:
+        return None
+    event = ses_event(told, "mail")
+    if event is None or event.kind is None:
+        return Reading(kind=Kind.OTHER)
+    return Reading(kind=event.kind, status=event.status, recipients=addresses_in(_recipients_told(told)))
+
+
+def _recipients_told(told: dict[str, Any]) -> list[str]:
+    found = []
+    for name, listed in (("bounce", "bouncedRecipients"), ("complaint", "complainedRecipients")):
+        part = told.get(name)
+        people = part.get(listed) if isinstance(part, dict) else None
+        for one in people if isinstance(people, list) else ():
+            if isinstance(one, dict) and isinstance(one.get("emailAddress"), str):
+                found.append(one["emailAddress"])
+    return found
 
 
 def _read_feedback(message: Message) -> Reading | None:

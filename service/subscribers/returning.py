@@ -18,8 +18,10 @@ from service.mail.alerts import raise_alert
 from service.mail.bounce_words import Kind
 from service.mail.delivery import DEAD_WHEN_REPEATED, Status, sources_of
 from service.mail.tables import DeliveryRow, ReturnRow
-from service.subscribers.leaving import stop
+from service.subscribers.consent import Origin
+from service.subscribers.leaving import leave_by_mail, stop
 from service.subscribers.status import Event
+from service.subscribers.tables import SubscriberRow
 
 RECENT = timedelta(days=30)  # what is older is not about mail anybody still tries to deliver
 SOFT_HITS = 5
@@ -36,6 +38,7 @@ class Outcome(StrEnum):
     SUPPRESSED = "suppressed"  # no more mail to the address
     COUNTED = "counted"  # one more failure that may pass
     TOLD = "told"  # the operator, since it is about us
+    LEFT = "left"  # unsubscribed
     NOTED = "noted"  # nothing but the record
     UNMATCHED = "unmatched"  # names no delivery of ours
     OLD = "old"  # about mail of long ago
@@ -51,6 +54,7 @@ class Returned:
     kind: Kind
     status: str | None = None  # RFC 3463
     nonces: tuple[int, ...] = ()  # of deliveries, the surest first
+    is_leaving: bool = False  # the reader unsubscribed at the provider; the kind says nothing then
 
 
 def take_in(session: Session, keyring: Keyring, returned: Returned, now: datetime) -> Outcome:
@@ -61,7 +65,7 @@ def take_in(session: Session, keyring: Keyring, returned: Returned, now: datetim
     delivery = _find_delivery(session, returned.nonces)
     if delivery is None:
         outcome = Outcome.UNMATCHED
-    elif delivery.created_at < now - RECENT and returned.kind is not Kind.COMPLAINT:
+    elif delivery.created_at < now - RECENT and not _holds_for_ever(returned):
         outcome = Outcome.OLD
     else:
         outcome = _act(session, keyring, returned, delivery, now)
@@ -69,6 +73,10 @@ def take_in(session: Session, keyring: Keyring, returned: Returned, now: datetim
             _close_unknown(session, delivery.id)
     session.execute(update(ReturnRow).where(ReturnRow.id == row_id).values(outcome=outcome.value))
     return outcome
+
+
+def _holds_for_ever(returned: Returned) -> bool:
+    return returned.is_leaving or returned.kind is Kind.COMPLAINT
 
 
 def _record(session: Session, returned: Returned, now: datetime) -> int | None:
@@ -103,6 +111,8 @@ def _find_delivery(session: Session, nonces: tuple[int, ...]) -> DeliveryRow | N
 def _act(
     session: Session, keyring: Keyring, returned: Returned, delivery: DeliveryRow, now: datetime
 ) -> Outcome:
+    if returned.is_leaving:
+        return _let_leave(session, keyring, returned, delivery, now)
     if returned.kind is Kind.POLICY:
         return _tell_operator(session, returned, now)
     if delivery.subscriber_id is None or returned.kind not in {Kind.HARD, Kind.SOFT, Kind.COMPLAINT}:
@@ -114,6 +124,17 @@ def _act(
         return Outcome.COUNTED
     stop(session, keyring, delivery.subscriber_id, event, now=now, source=returned.source)
     return Outcome.SUPPRESSED
+
+
+def _let_leave(
+    session: Session, keyring: Keyring, returned: Returned, delivery: DeliveryRow, now: datetime
+) -> Outcome:
+    if delivery.subscriber_id is None:
+        return Outcome.NOTED
+    subscriber = session.get(SubscriberRow, delivery.subscriber_id)
+    if subscriber is not None:
+        leave_by_mail(session, keyring, subscriber.public_id, now, Origin(form=returned.source, wording=""))
+    return Outcome.LEFT
 
 
 def _is_dead(session: Session, returned: Returned, delivery: DeliveryRow) -> bool:
