@@ -6,6 +6,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from service.bootstrap import Parts
 from service.config import Environment
 from service.digests.planning import patience
+from service.mail.provider_signatures import Fetch
 from service.mailbox.store import MailboxStore
 from service.subscribers.links import Links
 from service.web import (
@@ -23,6 +24,7 @@ from service.web import (
     pages,
     subscriptions,
     trend_page,
+    webhooks,
 )
 from service.web import mailbox as mailbox_pages
 from service.web.access_log import AccessLog
@@ -45,12 +47,13 @@ def create_app(
     page_seconds: float = 5.0,
     answer_seconds: float = 0.2,
     minimum_fill_seconds: float | None = None,
+    fetch: Fetch = webhooks.fetch_by_https,
 ) -> FastAPI:
     """Make the application.
 
     ``page_seconds`` is how long a rendered public page is kept, ``answer_seconds`` the shortest time a
     sign-up takes, ``minimum_fill_seconds`` the shortest time in which a person fills in the form (by default
-    two seconds in production, none elsewhere).
+    two seconds in production, none elsewhere); ``fetch`` brings what a webhook's signature needs.
     """
     production = parts.settings.environment is Environment.PRODUCTION
     if minimum_fill_seconds is None:
@@ -79,6 +82,7 @@ def create_app(
         redirect_slashes=False,  # RFC 8058: a one-click POST must not be redirected
     )
     app.state.site = site
+    app.state.webhooks = webhooks.Webhooks(parts, fetch=fetch)
     for module in (
         pages,
         trend_page,
@@ -93,6 +97,7 @@ def create_app(
         metrics,
         api,
         answers_api,
+        webhooks,
     ):
         app.include_router(module.router)
     errors.install_handlers(app, site)
