@@ -202,7 +202,7 @@ def release(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Release the hold on digests.
+    """Release the hold on digests, and let them go again to destinations where the breaker stopped them.
 
     After a restore every digest that was due until now is marked as done and never sent, for it may have gone
     out before the backup was put back. Otherwise what is still within its time comes with the next minute.
@@ -215,16 +215,21 @@ def release(
     """
     from service.digests import hold as holding
     from service.digests import running
+    from service.mail import breaker
 
     now, parts = _open(None)
     present = holding.check(parts.database, parts.settings.data_dir, now)
-    if present is None:
-        fail("nothing is held")
-    is_catch_up = present.kind is holding.Kind.OPERATOR if catch_up is None else catch_up
+    with parts.database.reading() as session:
+        stopped = breaker.standing(session)
+    if present is None and not stopped:
+        fail("nothing is held or stopped")
+    may_be_sent = present is not None and present.kind is holding.Kind.RESTORE
+    is_catch_up = not may_be_sent if catch_up is None else catch_up
     marked, cancelled = running.release(parts.database, now, settings=parts.settings, is_catch_up=is_catch_up)
     parts.database.close()
     if as_json:
-        print_json({"marked_done": marked, "cancelled": cancelled})
+        breakers = {"breakers": sorted(stopped)} if stopped else {}
+        print_json({"marked_done": marked, "cancelled": cancelled} | breakers)
     else:
         say(f"Released: {marked} digests marked as done, {cancelled} waiting ones cancelled.")
 

@@ -39,6 +39,7 @@ class Kind(StrEnum):
 
     OPERATOR = "operator"  # somebody typed "paperlark hold"
     RESTORE = "restore"  # the guard found the database older than what was already sent
+    BREAKER = "breaker"  # too many complaints, or the relays refuse us (service/mail/breaker.py)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

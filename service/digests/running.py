@@ -1,6 +1,6 @@
 """The steps of a tick: sweep, plan, send. Workers do one at a time, ``paperlark run-due`` all of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -15,7 +15,7 @@ from service.digests.accounting import Accounting, account
 from service.digests.planning import PlanTally, plan_due
 from service.digests.tables import DigestRow
 from service.keys import Keyring
-from service.mail import claiming
+from service.mail import breaker, claiming, tallies
 from service.mail.composing import Composer
 from service.mail.courier import Courier
 from service.mail.outbox import BULK, TRANSACTIONAL
@@ -114,15 +114,27 @@ def deliver(
             should_stop=should_stop,
             on_unsent=ledger.release,
             on_refused=stop_dead,
+            on_break=lambda session, opened: _hold_all(session, opened, clock()),
         )
     finally:
         _raise_mark(database, settings)
 
 
 def sweep_deliveries(database: Database, now: datetime) -> SweepTally:
-    """Move on stuck deliveries; papers of digests that will not go out come back."""
+    """Move on stuck deliveries; papers of digests that will not go out come back. Judge the breakers."""
     with database.transaction() as session:
-        return sweep(session, now, on_unsent=ledger.release)
+        tally = sweep(session, now, on_unsent=ledger.release)
+    with database.transaction() as session:
+        _hold_all(session, breaker.judge(session, now), now)
+        tallies.forget_old(session, now)
+    return tally
+
+
+def _hold_all(session: Session, opened: Sequence[breaker.Open], now: datetime) -> None:
+    """Hold all digests where the breaker for all was opened."""
+    for one in opened:
+        if one.scope == breaker.ALL:
+            hold.place(session, now, kind=hold.Kind.BREAKER, reason=one.detail)
 
 
 def _raise_mark(database: Database, settings: Settings) -> None:
@@ -146,7 +158,7 @@ def _dates_touched(session: Session, now: datetime) -> list[date]:
 
 
 def release(database: Database, now: datetime, *, settings: Settings, is_catch_up: bool) -> tuple[int, int]:
-    """Release the hold; return how many digests were marked done and how many deliveries cancelled.
+    """Release the hold, close every breaker; return how many digests were marked done, deliveries cancelled.
 
     With ``is_catch_up`` what is still within its time goes out with the next tick. Without it, as after a
     restore, every digest that was due until now is marked done and every one that waits is cancelled: it may
@@ -158,6 +170,7 @@ def release(database: Database, now: datetime, *, settings: Settings, is_catch_u
     with database.transaction() as session:
         if not is_catch_up:
             cancelled = hold.cancel_waiting_digests(session, now)
+        breaker.close(session, now, by=breaker.OPERATOR)
         mark = hold.lift(session, settings.data_dir, now)
     hold.write_mark(settings.data_dir, mark)
     return marked, cancelled

@@ -33,7 +33,7 @@ from sqlalchemy.types import TypeEngine
 
 from service.bulk import among, by_column, is_postgres, numbers, numbers_given, unnested
 from service.mail.composing import Claimed
-from service.mail.delivery import WAITING, Outcome, Status, Step, sources_of
+from service.mail.delivery import HELD_BACK, WAITING, Outcome, Status, Step, sources_of
 from service.mail.tables import IS_WAITING, DeliveryRow
 
 _TABLE: Table = DeliveryRow.metadata.tables[DeliveryRow.__tablename__]
@@ -70,12 +70,22 @@ def _claimable(
 
 
 def claim(
-    session: Session, *, queue: str, kinds: Collection[str], holder: str, now: datetime, limit: int
+    session: Session,
+    *,
+    queue: str,
+    kinds: Collection[str],
+    holder: str,
+    now: datetime,
+    limit: int,
+    is_suspect: bool = False,
 ) -> list[Claimed]:
     """Take up to ``limit`` waiting deliveries of ``kinds`` for ``holder``, the longest waiting first.
 
-    On Postgres rows that others are taking are passed over; SQLite has one writer at a time anyway.
+    With ``is_suspect`` one of those whose worker went down before it could send them: each is made alone, so
+    that the one that did it is known by it. On Postgres rows that others are taking are passed over; SQLite
+    has one writer at a time anyway.
     """
+    order = (DeliveryRow.next_at, DeliveryRow.id)
     rows = session.execute(
         select(
             DeliveryRow.id,
@@ -88,9 +98,12 @@ def claim(
             DeliveryRow.expires_at,
             DeliveryRow.parameters,
         )
-        .where(*_claimable(queue, kinds, now))
-        .order_by(DeliveryRow.next_at, DeliveryRow.id)
-        .limit(limit)
+        .where(
+            *_claimable(queue, kinds, now),
+            DeliveryRow.lost_count > 0 if is_suspect else DeliveryRow.lost_count == 0,
+        )
+        .order_by(*((DeliveryRow.lost_count, *order) if is_suspect else order))
+        .limit(1 if is_suspect else limit)
         .with_for_update(skip_locked=True)
     ).all()
     taken = _set(
@@ -175,6 +188,30 @@ def release(session: Session, ids: Sequence[int], *, holder: str, next_at: datet
             **values,
         )
     )
+
+
+def postpone(
+    session: Session, until: Mapping[int, datetime], *, holder: str, reason: str = HELD_BACK
+) -> set[int]:
+    """Give claimed deliveries back, each not before its own instant; costs no attempt. Return the ids."""
+    moved = _set(
+        session,
+        list(until),
+        Status.QUEUED,
+        holder=holder,
+        sources=(Status.CLAIMED,),
+        claimed_by=None,
+        lease_until=None,
+        reason=reason,
+    )
+    if moved:
+        session.connection().execute(
+            update(_TABLE)
+            .where(_TABLE.c.id == bindparam("b_id"), _TABLE.c.status == Status.QUEUED.value)
+            .values(next_at=bindparam("b_next_at")),
+            [{"b_id": id_, "b_next_at": until[id_]} for id_ in sorted(moved)],
+        )
+    return moved
 
 
 def finish(

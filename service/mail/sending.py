@@ -7,12 +7,14 @@ ever open while an answer is waited for.
 """
 
 import asyncio
+import heapq
 import random
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from time import monotonic
 
 import structlog
 from sqlalchemy import func, select
@@ -21,11 +23,12 @@ from sqlalchemy.orm import Session
 
 from service.clock import Clock
 from service.database import Database
-from service.mail import claiming
+from service.mail import breaker, claiming, tallies
 from service.mail.claiming import CLAIM_LEASE, Result
 from service.mail.composing import Claimed, Composer, Refusal
 from service.mail.courier import Courier
 from service.mail.delivery import (
+    HELD_BACK,
     RELAY_BACKOFF,
     Outcome,
     Stage,
@@ -36,6 +39,7 @@ from service.mail.delivery import (
 )
 from service.mail.letters import Letter
 from service.mail.message import Parcel
+from service.mail.outbox import BULK
 from service.mail.pool import RelayUnavailable
 from service.mail.sweeping import OnUnsent
 from service.mail.tables import DeliveryRow
@@ -44,9 +48,19 @@ logger = structlog.get_logger()
 
 CHUNK = 500
 RENEW_AFTER = CLAIM_LEASE / 3  # what is claimed and waits for its window
+DIGEST = "digest"
+WAIT_HERE_SECONDS = 20.0  # for a limit; who has to wait longer waits in the queue
+WAITING_AT_MOST = 2000
+REST_SECONDS = 0.5  # then look whether to stop, and for what came in meanwhile
+TALLY_SECONDS = 5.0
+STOPPED_SPREAD = timedelta(minutes=10)  # those who were stopped don't all come back at one instant
 
 OnRefused = Callable[[Session, int, str], None]
 """Told, inside the recording transaction, of a subscriber whose address is dead, and the code saying so."""
+
+
+OnBreak = Callable[[Session, Sequence[breaker.Open]], None]
+"""Told, inside the same transaction, of destinations to which digests were just stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +72,7 @@ class Tally:
     failed: int = 0
     unknown: int = 0
     cancelled: int = 0
-    requeued: int = 0  # given back because the relay was away or the worker stopped
+    requeued: int = 0  # given back: the relay was away, a limit was reached, or the worker stopped
     relay_problem: str | None = None  # why no more was sent
 
 
@@ -74,6 +88,7 @@ def deliver_waiting(
     should_stop: Callable[[], bool] = lambda: False,
     on_unsent: OnUnsent | None = None,
     on_refused: OnRefused | None = None,
+    on_break: OnBreak | None = None,
     jitter: Callable[[], float] = random.random,
 ) -> Tally:
     """Send the waiting deliveries of ``queue`` until none is left, ``limit`` is reached, or told to stop.
@@ -91,6 +106,7 @@ def deliver_waiting(
             should_stop=should_stop,
             on_unsent=on_unsent,
             on_refused=on_refused,
+            on_break=on_break,
             jitter=jitter,
         )
         try:
@@ -112,21 +128,21 @@ def loop_factory() -> asyncio.AbstractEventLoop:
 
 @dataclass(frozen=True, slots=True)
 class _Flight:
-    """Half a window on its way: deliveries committed as sending, each with the future of its outcome."""
+    """Half a window on its way: deliveries committed as sending, to whom, each with its outcome to come."""
 
-    futures: Sequence[tuple[Claimed, asyncio.Future[Outcome]]]
+    futures: Sequence[tuple[Claimed, str, asyncio.Future[Outcome]]]
 
-    def outcomes(self) -> Iterator[tuple[Claimed, Outcome]]:
+    def outcomes(self) -> Iterator[tuple[Claimed, str, Outcome]]:
         """Give what is known by now. A fault of ours counts as unknown: the message may be out."""
-        for delivery, future in self.futures:
+        for delivery, recipient, future in self.futures:
             if not future.done() or future.cancelled():
                 continue
             error = future.exception()
             if error is None:
-                yield delivery, future.result()
+                yield delivery, recipient, future.result()
             elif isinstance(error, Exception):
                 logger.error("courier_failed", delivery=delivery.id, exc_info=error)
-                yield delivery, Outcome(verdict=Verdict.UNKNOWN, stage=Stage.DOT)
+                yield delivery, recipient, Outcome(verdict=Verdict.UNKNOWN, stage=Stage.DOT)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -140,10 +156,19 @@ class _Run:
     should_stop: Callable[[], bool]
     on_unsent: OnUnsent | None
     on_refused: OnRefused | None
+    on_break: OnBreak | None
     jitter: Callable[[], float]
     counts: dict[str, int] = field(default_factory=dict)
     problem: str | None = None
-    held: deque[tuple[Claimed, Letter]] = field(default_factory=deque)  # claimed, not begun
+    claimed: list[Claimed] = field(default_factory=list)  # being composed
+    held: deque[tuple[Claimed, Letter]] = field(default_factory=deque)  # composed, not begun
+    waiting: list[tuple[float, int, Claimed, Letter]] = field(default_factory=list)  # for a limit, by when
+    postponed: dict[int, datetime] = field(default_factory=dict)  # to be given back until then
+    fared: dict[str, tallies.Tally] = field(default_factory=dict)  # by destination, not yet written down
+    written_at: float = 0.0
+    put_off: dict[int, datetime] = field(default_factory=dict)  # the same, for stopped destinations
+    stopped: set[str] = field(default_factory=set)  # destinations stopped in mid-run
+    probed: set[str] = field(default_factory=set)  # stopped destinations that are tried again
     flights: deque[_Flight] = field(default_factory=deque)
     results: list[Result] = field(default_factory=list)  # of landed flights, not yet recorded
     renewed_at: datetime | None = None
@@ -154,16 +179,19 @@ class _Run:
         taken = 0
         while self._goes_on():
             chunk = CHUNK if limit is None else min(CHUNK, limit - taken)
-            if chunk <= 0 or not self._anything_waits() or not await self._relay_is_ready():
+            claimed = 0
+            if chunk > 0 and len(self.waiting) < WAITING_AT_MOST and self._anything_waits():
+                if not await self._relay_is_ready():
+                    break
+                claimed = self._claim(chunk)
+                taken += claimed
+            if not (claimed or self.waiting):
                 break
-            claimed = self._claim(chunk)
-            taken += claimed
             if not claimed:
-                break
+                await self._rest()
             await self._send_held()
         await self._land(0)
-        if self.results:
-            self._turn({})
+        self._turn({}, give_back=self._take_back())
         return Tally(**self.counts, relay_problem=self.problem)
 
     def save_what_is_known(self) -> None:
@@ -171,10 +199,10 @@ class _Run:
         self.is_over = True
         for flight in self.flights:
             self.results += self._results(flight)
-            for _, future in flight.futures:
+            for _, _, future in flight.futures:
                 future.cancel()  # nothing leaves once the books are closed
         self.flights.clear()
-        self._turn({}, give_back=self._take_held(len(self.held)))
+        self._turn({}, give_back=self._take_back())
 
     def _goes_on(self) -> bool:
         return not self.is_over and self.problem is None and not self.should_stop()
@@ -201,31 +229,77 @@ class _Run:
     # -- claiming ------------------------------------------------------------------------------------
 
     def _claim(self, limit: int) -> int:
-        """Claim a chunk and compose it in one transaction: consent is checked where the claim is made.
+        """Claim a chunk, then compose it; return how many were claimed. Those with a letter are held.
 
-        Returns how many were claimed; those with a letter are held.
+        The claim is committed first: a letter that takes its worker down leaves a trace by it. Consent is
+        asked after it, and whoever leaves from then on is cancelled before their turn comes (claiming.begin).
         """
         now = self.renewed_at = self.clock()
-        with self.database.transaction() as session:
-            claimed = claiming.claim(
-                session, queue=self.queue, kinds=self.composers, holder=self.holder, now=now, limit=limit
-            )
-            composed = self._compose(session, claimed)
-            refused: dict[str, list[Claimed]] = {}
-            letters: list[tuple[Claimed, Letter]] = []
-            for delivery in claimed:
-                said = composed.get(delivery.id)
-                if said is None:
-                    refused.setdefault("", []).append(delivery)
-                elif isinstance(said, Refusal):
-                    refused.setdefault(said.reason, []).append(delivery)
-                else:
-                    letters.append((delivery, said))
-            for reason, deliveries in refused.items():
-                status = Status.CANCELLED if reason else Status.FAILED
-                self._finish(session, deliveries, status, reason or "compose")
-        self.held.extend(letters)
+        claimed: list[Claimed] = []
+        for is_suspect in (False, True):
+            if not claimed:
+                with self.database.transaction() as session:
+                    claimed = claiming.claim(
+                        session,
+                        queue=self.queue,
+                        kinds=self.composers,
+                        holder=self.holder,
+                        now=now,
+                        limit=limit,
+                        is_suspect=is_suspect,
+                    )
+        if claimed:
+            self.claimed = claimed
+            with self.database.transaction() as session:
+                letters = self._compose_claimed(session, claimed)
+            self.claimed = []
+            self.held.extend(letters)
         return len(claimed)
+
+    def _compose_claimed(self, session: Session, claimed: Sequence[Claimed]) -> list[tuple[Claimed, Letter]]:
+        composed = self._compose(session, claimed)
+        refused: dict[str, list[Claimed]] = {}
+        letters: list[tuple[Claimed, Letter]] = []
+        for delivery in claimed:
+            said = composed.get(delivery.id)
+            if said is None:
+                refused.setdefault("", []).append(delivery)
+            elif isinstance(said, Refusal):
+                refused.setdefault(said.reason, []).append(delivery)
+            else:
+                letters.append((delivery, said))
+        for reason, deliveries in refused.items():
+            status = Status.CANCELLED if reason else Status.FAILED
+            self._finish(session, deliveries, status, reason or "compose")
+        return self._keep_from_stopped(session, letters)
+
+    def _keep_from_stopped(
+        self, session: Session, letters: list[tuple[Claimed, Letter]]
+    ) -> list[tuple[Claimed, Letter]]:
+        """Put off digests to destinations that were stopped; let a few through where it is time to try."""
+        stopped = breaker.standing(session)
+        if not stopped:
+            return letters
+        now, going = self.clock(), []
+        until: dict[int, datetime] = {}
+        probes: dict[str, int] = {}
+        for delivery, letter in letters:
+            one = stopped.get(tallies.scope_of(letter.recipient)) if delivery.kind == DIGEST else None
+            if one is None:
+                going.append((delivery, letter))
+                continue
+            if one.scope not in probes:
+                probes[one.scope] = breaker.PROBES if breaker.try_again(session, one, now) else 0
+            if probes[one.scope] > 0:
+                probes[one.scope] -= 1
+                self.probed.add(one.scope)
+                going.append((delivery, letter))
+            else:
+                later = max(one.retry_at or now, now) + STOPPED_SPREAD * self.jitter()
+                until[delivery.id] = later
+        moved = claiming.postpone(session, until, holder=self.holder, reason=breaker.STOPPED)
+        self._count("requeued", len(moved))
+        return going
 
     def _compose(self, session: Session, claimed: Sequence[Claimed]) -> dict[int, Letter | Refusal]:
         composed: dict[int, Letter | Refusal] = {}
@@ -269,18 +343,71 @@ class _Run:
     async def _send_held(self) -> None:
         """Send what is held by halves of a window; one commit records one and begins the one after next."""
         flights = 2 if self.courier.window > 1 else 1
-        while self.held and self._goes_on():
-            parcels, unmade = self._prepare(self._take_held(self.courier.window // flights))
+        while self._goes_on() and (going := self._admit(self.courier.window // flights)) is not None:
+            if not (going or self.postponed or self.put_off):
+                continue
+            parcels, unmade = self._prepare(going)
             await self._land(flights - 1)
             begun = self._turn(parcels, unmade=unmade)
-            self.flights.append(_Flight([(one, self._launch(parcel)) for one, parcel in begun]))
+            if begun:
+                self.flights.append(
+                    _Flight([(one, parcel.recipient, self._launch(parcel)) for one, parcel in begun])
+                )
             await asyncio.sleep(0)  # the first bytes leave before the next parcels are made
-        if self.held:
-            await self._land(0)
-            self._turn({}, give_back=self._take_held(len(self.held)))
+
+    def _admit(self, count: int) -> list[tuple[Claimed, Letter]] | None:
+        """Take up to ``count`` letters whose turn it is; None if none is there.
+
+        Of these, those that a limit holds back wait here if it is for a short while, else in the queue.
+        """
+        now = asyncio.get_running_loop().time()
+        asked: list[tuple[Claimed, Letter]] = []
+        while self.waiting and self.waiting[0][0] <= now and len(asked) < count:
+            asked.append(heapq.heappop(self.waiting)[2:])
+        asked += self._take_held(count - len(asked))
+        if not asked:
+            return None
+        if self.stopped:
+            asked = self._put_off(asked)
+        going = []
+        waits = self.courier.admit([letter.recipient for _, letter in asked])
+        for (delivery, letter), wait in zip(asked, waits, strict=True):
+            if wait is None:
+                going.append((delivery, letter))
+            elif wait <= WAIT_HERE_SECONDS and len(self.waiting) < WAITING_AT_MOST:
+                heapq.heappush(self.waiting, (now + wait, delivery.id, delivery, letter))
+            else:
+                self.postponed[delivery.id] = self.clock() + timedelta(seconds=wait)
+        return going
+
+    def _put_off(self, letters: Sequence[tuple[Claimed, Letter]]) -> list[tuple[Claimed, Letter]]:
+        """Take out the digests whose destination was stopped after they were composed."""
+        going = []
+        for delivery, letter in letters:
+            if delivery.kind == DIGEST and tallies.scope_of(letter.recipient) in self.stopped:
+                later = breaker.FIRST_PAUSE + STOPPED_SPREAD * self.jitter()
+                self.put_off[delivery.id] = self.clock() + later
+            else:
+                going.append((delivery, letter))
+        return going
+
+    async def _rest(self) -> None:
+        """Record what landed, then wait for the first of those that wait for a limit; not for long."""
+        await self._land(0)
+        self._turn({})
+        wait = self.waiting[0][0] - asyncio.get_running_loop().time()
+        await asyncio.sleep(min(max(wait, 0.0), REST_SECONDS))
 
     def _take_held(self, count: int) -> list[tuple[Claimed, Letter]]:
         return [self.held.popleft() for _ in range(min(count, len(self.held)))]
+
+    def _take_back(self) -> list[Claimed]:
+        """Take all that is claimed and will not be begun."""
+        back = [*self.claimed, *(one for one, _ in self.held), *(one for *_, one, _ in self.waiting)]
+        self.claimed.clear()
+        self.held.clear()
+        self.waiting.clear()
+        return back
 
     def _prepare(
         self, letters: Sequence[tuple[Claimed, Letter]]
@@ -302,7 +429,7 @@ class _Run:
     async def _land(self, remaining: int) -> None:
         """Wait for the oldest flights until only ``remaining`` are out."""
         while len(self.flights) > remaining:
-            if waiting := [future for _, future in self.flights[0].futures if not future.done()]:
+            if waiting := [future for *_, future in self.flights[0].futures if not future.done()]:
                 await asyncio.wait(waiting)
             self.results += self._results(self.flights.popleft())
 
@@ -311,29 +438,65 @@ class _Run:
         parcels: Mapping[int, tuple[Claimed, Parcel]],
         *,
         unmade: Sequence[Claimed] = (),
-        give_back: Sequence[tuple[Claimed, Letter]] = (),
+        give_back: Sequence[Claimed] = (),
     ) -> list[tuple[Claimed, Parcel]]:
         """Commit one turn of the window, with what has landed; return the parcels that may go out now."""
+        late = self.postponed or self.put_off
+        if not (self.results or parcels or unmade or give_back or late or self.fared):
+            return []
         now = self.clock()
         with self.database.transaction() as session:
             self._record(session, self.results)
             if unmade:
                 self._finish(session, unmade, Status.FAILED, "render")
             begun = claiming.begin(session, list(parcels), holder=self.holder, now=now)
-            if self.held and (self.renewed_at is None or now - self.renewed_at >= RENEW_AFTER):
-                ids = [delivery.id for delivery, _ in self.held]
-                claiming.renew(session, ids, holder=self.holder, now=now)
+            if self.renewed_at is None or now - self.renewed_at >= RENEW_AFTER:
+                held = (*self.held, *(entry[2:] for entry in self.waiting))
+                claiming.renew(session, [one.id for one, _ in held], holder=self.holder, now=now)
                 self.renewed_at = now
             later = now + RELAY_BACKOFF * (1 + self.jitter()) if self.problem else None
-            ids = [delivery.id for delivery, _ in give_back]
+            ids = [delivery.id for delivery in give_back]
             self._count("requeued", claiming.release(session, ids, holder=self.holder, next_at=later))
+            for until, reason in ((self.postponed, HELD_BACK), (self.put_off, breaker.STOPPED)):
+                moved = claiming.postpone(session, until, holder=self.holder, reason=reason)
+                self._count("requeued", len(moved))
+            self._write_tallies(session, now, is_last=bool(give_back) or not parcels)
         self.results.clear()
+        self.postponed.clear()
+        self.put_off.clear()
         return [parcels[delivery_id] for delivery_id in parcels if delivery_id in begun]
+
+    def _write_tallies(self, session: Session, now: datetime, *, is_last: bool) -> None:
+        """Write down how digests fared, a few times a minute, and at once what speaks against us.
+
+        Last in its transaction: others wait for these rows.
+        """
+        refused = any(tally.policy for tally in self.fared.values())
+        since = monotonic() - self.written_at
+        if not self.fared or not (refused or is_last or since >= TALLY_SECONDS):
+            return
+        tallies.add(session, now, self.fared)
+        recovered = [
+            scope
+            for scope in self.probed & self.fared.keys()
+            if self.fared[scope].sent and not self.fared[scope].policy
+        ]
+        if recovered:
+            breaker.close(session, now, by=breaker.PROBE, scopes=recovered)
+            self.probed.difference_update(recovered)
+        self.fared, self.written_at = {}, monotonic()
+        if refused and (opened := breaker.judge(session, now)):
+            self.stopped.update(one.scope for one in opened)
+            self.is_over |= any(one.scope == breaker.ALL for one in opened) and self.queue == BULK
+            if self.on_break is not None:
+                self.on_break(session, opened)
 
     def _results(self, flight: _Flight) -> list[Result]:
         now = self.clock()
         results = []
-        for delivery, outcome in flight.outcomes():
+        for delivery, recipient, outcome in flight.outcomes():
+            if delivery.kind == DIGEST:
+                self._note_fare(recipient, outcome)
             step = step_after(
                 outcome,
                 attempt=delivery.attempt,
@@ -346,6 +509,16 @@ class _Run:
                 self._note_problem(outcome.text or "no connection")
             results.append(Result(delivery=delivery, outcome=outcome, step=step))
         return results
+
+    def _note_fare(self, recipient: str, outcome: Outcome) -> None:
+        is_refused = outcome.is_against_policy
+        if not (is_refused or outcome.verdict is Verdict.SENT):
+            return
+        names_nobody = is_refused and outcome.stage in {Stage.CONNECT, Stage.MAIL}
+        scope = tallies.ALL if names_nobody else tallies.scope_of(recipient)
+        tally = self.fared.setdefault(scope, tallies.Tally())
+        tally.policy += is_refused
+        tally.sent += not is_refused
 
     # -- recording -----------------------------------------------------------------------------------
 

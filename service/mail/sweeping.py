@@ -9,8 +9,12 @@ from sqlalchemy import and_, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement, TextClause
 
-from service.mail.delivery import MAXIMUM_ATTEMPTS, Status
+from service.mail.delivery import Status
 from service.mail.tables import IS_LEASED, IS_WAITING, DeliveryRow
+
+# A worker that goes down takes all it held along. From then on each of these is made alone (claiming.claim);
+# the one that takes its worker down twice when it is alone is set aside.
+LOST_AT_MOST = 2
 
 OnUnsent = Callable[[Session, Sequence[int]], None]
 """Told, inside the same transaction, of digests that will not be mailed: their papers are free again."""
@@ -37,22 +41,9 @@ def sweep(session: Session, now: datetime, *, on_unsent: OnUnsent | None = None)
     unknown = _move(
         session, [DeliveryRow.status == Status.SENDING, lapsed], Status.UNKNOWN, now, "worker_lost"
     )
-    poisoned = _move(
-        session,
-        [DeliveryRow.status == Status.CLAIMED, lapsed, DeliveryRow.attempt_count >= MAXIMUM_ATTEMPTS],
-        Status.FAILED,
-        now,
-        "attempts",
-    )
-    # A lapsed claim costs an attempt: what kills its worker must not do so for ever.
-    requeued = _move(
-        session,
-        [DeliveryRow.status == Status.CLAIMED, lapsed],
-        Status.QUEUED,
-        now,
-        "worker_lost",
-        attempt_count=DeliveryRow.attempt_count + 1,
-    )
+    lost = [DeliveryRow.status == Status.CLAIMED, lapsed]
+    poisoned = _move(session, [*lost, DeliveryRow.lost_count >= LOST_AT_MOST], Status.FAILED, now, "poison")
+    requeued = _move(session, lost, Status.QUEUED, now, "worker_lost", lost_count=DeliveryRow.lost_count + 1)
     expired = _move(
         session,
         [IS_WAITING, DeliveryRow.expires_at <= now],

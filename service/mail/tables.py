@@ -36,6 +36,8 @@ class DeliveryRow(Base):
     next_at: Mapped[datetime]  # not before this instant
     expires_at: Mapped[datetime]  # not after this instant
     attempt_count: Mapped[int] = mapped_column(SmallInteger, default=0)
+    # How many workers went down while they held it and had not begun to send it.
+    lost_count: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
     claimed_by: Mapped[str | None] = mapped_column(String(64))
     lease_until: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -107,3 +109,43 @@ class AlertRow(Base):
 
     topic: Mapped[str] = mapped_column(String(60), primary_key=True)
     raised_at: Mapped[datetime]
+
+
+class TallyRow(Base):
+    """How digests fared at a destination within ten minutes: what the breaker judges by.
+
+    Big providers by name; everybody else together, since a small domain may name its owner.
+    """
+
+    __tablename__ = "mail_tallies"
+
+    scope: Mapped[str] = mapped_column(String(30), primary_key=True)
+    slot: Mapped[datetime] = mapped_column(primary_key=True)  # its beginning
+    sent: Mapped[int] = mapped_column(default=0)
+    policy: Mapped[int] = mapped_column(default=0)  # refused for what we are or send (5.7.x)
+
+
+class BreakerRow(Base):
+    """Digests to a destination stopped because it refuses them; at most one of each is open."""
+
+    __tablename__ = "breakers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    scope: Mapped[str] = mapped_column(String(30))  # as in the tallies; "*" is all
+    cause: Mapped[str] = mapped_column(String(20))  # policy or complaints
+    detail: Mapped[str] = mapped_column(String(200))
+    opened_at: Mapped[datetime]
+    retry_at: Mapped[datetime | None]  # when a few are let through; None: only by command
+    try_count: Mapped[int] = mapped_column(SmallInteger, default=0)
+    closed_at: Mapped[datetime | None]
+    closed_by: Mapped[str | None] = mapped_column(String(20))  # probe or operator
+
+    __table_args__ = (
+        Index(
+            "uq_breakers_open",
+            "scope",
+            unique=True,
+            postgresql_where=text("closed_at is null"),
+            sqlite_where=text("closed_at is null"),
+        ),
+    )

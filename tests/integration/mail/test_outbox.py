@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from service.clock import SettableClock
 from service.database import Database
 from service.mail import outbox
-from service.mail.delivery import MAXIMUM_ATTEMPTS, Status
+from service.mail.delivery import Status
 from service.mail.suppression import suppress, suppressed
-from service.mail.sweeping import SweepTally, sweep
+from service.mail.sweeping import LOST_AT_MOST, SweepTally, sweep
 from service.mail.tables import DeliveryRow, SuppressionRow
 
 DAY = timedelta(days=1)
@@ -99,9 +99,9 @@ def test_trust_46_104_and_108_the_sweep_moves_what_is_stuck_and_nothing_else(
         expected = {
             a_delivery(session, now, Status.CLAIMED, **held): ("claimed", None),
             a_delivery(session, now, Status.CLAIMED, **lost): ("queued", "worker_lost"),
-            a_delivery(session, now, Status.CLAIMED, attempt_count=MAXIMUM_ATTEMPTS, digest_id=7, **lost): (
+            a_delivery(session, now, Status.CLAIMED, lost_count=LOST_AT_MOST, digest_id=7, **lost): (
                 "failed",
-                "attempts",
+                "poison",
             ),
             a_delivery(session, now, Status.SENDING, **held): ("sending", None),
             a_delivery(session, now, Status.SENDING, digest_id=8, **lost): ("unknown", "worker_lost"),
@@ -120,13 +120,27 @@ def test_trust_46_104_and_108_the_sweep_moves_what_is_stuck_and_nothing_else(
 
 
 @pytest.mark.trust(108)
-def test_trust_108_a_lost_claim_costs_an_attempt(database: Database, clock: SettableClock) -> None:
+def test_trust_108_what_is_lost_with_its_worker_is_set_aside_the_third_time(
+    database: Database, clock: SettableClock
+) -> None:
+    """Once in company, twice alone; what was tried before counts for nothing in this."""
     with database.transaction() as session:
-        lost = a_delivery(
-            session, clock(), Status.CLAIMED, claimed_by="w", lease_until=clock() - timedelta(seconds=1)
-        )
-        sweep(session, clock())
-        assert session.get_one(DeliveryRow, lost, populate_existing=True).attempt_count == 1
+        lost = a_delivery(session, clock(), attempt_count=7, digest_id=5)
+        said = []
+        for _ in range(LOST_AT_MOST + 1):
+            session.execute(
+                update(DeliveryRow).values(
+                    status=Status.CLAIMED, claimed_by="w", lease_until=clock() - timedelta(seconds=1)
+                )
+            )
+            sweep(session, clock())
+            row = session.get_one(DeliveryRow, lost, populate_existing=True)
+            said.append((row.status, row.reason, row.lost_count, row.attempt_count))
+    assert said == [
+        ("queued", "worker_lost", 1, 7),
+        ("queued", "worker_lost", 2, 7),
+        ("failed", "poison", 2, 7),
+    ]
 
 
 @pytest.mark.trust(66, 74)
