@@ -1,365 +1,325 @@
 """What a digest costs from letter to relay, against honest plain ways, all measured in the same run by turns.
 
-    python -m benchmarks.mail [MESSAGES]
+    python -m benchmarks.mail [--messages 4000] [--only making|carrying|far|whole] [--sqlite]
 
-Messages are of ten papers and about 45 KB. The relay is Postfix's smtp-sink where it is installed, else
-that of the tests, both on loopback. CPU is this process's alone. Only the ratios carry to other machines.
+Messages are of ten papers and about 40 KB, the relay is on loopback: Postfix's smtp-sink where it is
+installed, else that of the tests. CPU is that of the process that sends. Only ratios carry elsewhere.
+
+smtp-source (Postfix) is looked for in PAPERLARK_POSTFIX_TOOLS, on PATH and in /usr/sbin; nodemailer by
+Node.js (PAPERLARK_NODEMAILER: its folder). Rows that need what is not there are left out, which is said.
 """
 
+import argparse
 import asyncio
 import contextlib
-import random
 import resource
 import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
-from email.message import EmailMessage
-from email.policy import SMTP
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-import aiosmtplib
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
-from sqlalchemy.orm import Session
+from sqlalchemy import select, update
 
-from service.config import SmtpEndpoint
-from service.database import Base, Database
-from service.keys import Keyring
-from service.mail import outbox
-from service.mail.assembly import AssemblyPress
-from service.mail.composing import Claimed, Refusal
-from service.mail.courier import RelayCourier
-from service.mail.delivery import Verdict
-from service.mail.dkim import Signer
-from service.mail.letters import Card, DigestLetter, Letter
-from service.mail.message import Parcel, Press, Sender
+from benchmarks.stage import plain_ways
+from benchmarks.stage.papers import MadePapers
+from benchmarks.stage.people import invite
+from benchmarks.stage.relays import endpoint, find_tool, relay
+from benchmarks.stage.turns import ROUNDS, Times, Way, by_turns, show, timed
+from benchmarks.stage.world import (
+    DAY,
+    HOUR,
+    Key,
+    be_silent,
+    make_settings,
+    postgres,
+    postgres_seconds,
+)
+from service.bootstrap import Parts, open_parts
+from service.digests.planning import plan_due
+from service.digests.running import deliver
+from service.mail.composing import Claimed
+from service.mail.courier import RelayCourier, open_courier
+from service.mail.delivery import Status, Verdict
+from service.mail.letters import DigestLetter
+from service.mail.message import Parcel, Press
+from service.mail.outbox import BULK
 from service.mail.pool import Limits
-from service.mail.sending import deliver_waiting, loop_factory
-from service.mail.templates import render
+from service.mail.tables import DeliveryRow
 from service.mail.transport import SmtpRelay
+from service.migrations import migrate
+from service.papers.collecting import collect
 
-AT = datetime(2026, 2, 13, 8, tzinfo=UTC)
-KEYRING = Keyring(["only-for-measuring-0123456789-abcdefghij"])
 CONNECTIONS = 16
-ROUNDS = 3
+FAR_CONNECTIONS = 256
+FAR_SECONDS = 0.02
 PLAIN_SHARE = 40  # the slow ways are measured with one message in so many
-Times = tuple[float, float]  # seconds of the clock and of the processor, a message
+KEYS: dict[Key, str] = {"none": "unsigned", "ed25519": "Ed25519", "rsa": "RSA-2048"}
+FIRST_HOUR = 8
+# ratio of rates (ours of that key, to which way), and the least it must be
+GOALS = (
+    ("rsa", "naive", 25), ("rsa", "nodemailer, raw", 1.2), ("rsa", "smtp-source", 0.5),
+    ("none", "nodemailer, composing", 5), ("none", "nodemailer, raw", 1.8), ("none", "smtp-source", 0.8),
+    ("ed25519", "nodemailer, composing", 5), ("ed25519", "nodemailer, raw", 1.8),
+    ("ed25519", "smtp-source", 0.8),
+)  # fmt: skip
+CPU_GOALS: dict[Key, int] = {"none": 90, "ed25519": 140, "rsa": 380}
 
 
 def main() -> None:
     """Measure and print."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    letters = make_letters(count, random.Random(20260213))
-    print(f"{count:,} messages; medians of {ROUNDS} turns; us of CPU a message")
-    print("\nletter to bytes")
-    by_turns(
-        {
-            "EmailMessage, quoted-printable": lambda: make_all(email_message, letters[:: PLAIN_SHARE * 2]),
-            "plain way": lambda: make_all(press(Press), letters[:: PLAIN_SHARE * 2]),
-            "joined, unsigned": lambda: make_all(press(AssemblyPress), letters),
-            "joined, Ed25519": lambda: make_all(
-                press(AssemblyPress, ed25519.Ed25519PrivateKey.generate()), letters
-            ),
-            "joined, RSA-2048": lambda: make_all(press(AssemblyPress, rsa_key()), letters[::4]),
-        },
-        baseline="plain way",
-    )
-    parcels = [press(AssemblyPress)(letter) for letter in letters]
-    size = statistics.mean(len(parcel.data) for parcel in parcels)
-    with relay() as (name, port):
-        print(f"\nready bytes of {size / 1000:,.0f} KB to {name}, {CONNECTIONS} connections")
-        by_turns(
-            {
-                "aiosmtplib, a connection each": lambda: run(fresh_connections(port, parcels[::10])),
-                "aiosmtplib, reused": lambda: run(reused_connections(port, parcels)),
-                "ours": lambda: run(our_relay(port, parcels)),
-            },
-            baseline="aiosmtplib, reused",
-        )
-        print("\nletter to recorded delivery: joined, sent, written down in SQLite")
-        by_turns(
-            {
-                "unsigned": lambda: whole_way(port, letters, press_of(AssemblyPress)),
-                "Ed25519": lambda: whole_way(
-                    port, letters, press_of(AssemblyPress, ed25519.Ed25519PrivateKey.generate())
-                ),
-                "RSA-2048": lambda: whole_way(port, letters[::2], press_of(AssemblyPress, rsa_key())),
-            },
-            baseline="unsigned",
-        )
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--messages", type=int, default=4000, help="of each turn")
+    words.add_argument("--only", choices=("making", "carrying", "far", "whole"))
+    words.add_argument("--sqlite", action="store_true", help="record in SQLite, not in a Postgres begun here")
+    chosen = words.parse_args()
+    be_silent()
+    say_what_is_missing()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="paperlark-mail-")))
+        url = None if chosen.sqlite else stack.enter_context(postgres())
+        name, port = stack.enter_context(relay())
+        world = stack.enter_context(open_world(folder, url, port, chosen.messages))
+        size = statistics.mean(len(parcel.data) for parcel in world.parcels)
+        print(f"{len(world.letters):,} messages of {size / 1000:.0f} KB a turn, to {name};"
+              f" medians of {ROUNDS} turns; us of CPU a message")  # fmt: skip
+        for section, measure in SECTIONS.items():
+            if chosen.only in {None, section}:
+                measure(world)
     print(f"\nmemory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
 
 
-def by_turns(ways: Mapping[str, Callable[[], Times]], *, baseline: str) -> dict[str, Times]:
-    """Measure all ways in turn, several times over; print medians and ratios to the baseline."""
-    seen: dict[str, list[Times]] = {name: [] for name in ways}
-    for way in ways.values():  # what is made once is made
-        way()
-    for _ in range(ROUNDS):
-        for name, way in ways.items():
-            seen[name].append(way())
-    medians = {
-        name: (statistics.median(wall for wall, _ in times), statistics.median(cpu for _, cpu in times))
-        for name, times in seen.items()
-    }
-    base = medians[baseline][0]
-    for name, (wall, cpu) in medians.items():
-        print(f"  {name:<32}{1 / wall:>10,.0f}/s {1e6 * cpu:>10,.0f} us {base / wall:>10,.2f} x")
-    return medians
+def say_what_is_missing() -> None:
+    """Say which rows will not be there."""
+    if find_tool("smtp-source") is None:
+        print("Postfix's smtp-source and smtp-sink are not here: no comparison with them.")
+    if shutil.which("node") is None or not plain_ways.nodemailer_is_here():
+        print("Node.js with nodemailer is not here (PAPERLARK_NODEMAILER): no comparison with it.")
 
 
-def timed(work: Callable[[], object], count: int) -> Times:
-    """Return what ``work`` on ``count`` messages takes of clock and processor, a message."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    work()
-    return (time.perf_counter() - wall) / count, (time.process_time() - cpu) / count
+# -- the world ---------------------------------------------------------------------------------------------
 
 
-# -- making ------------------------------------------------------------------------------------------------
+@dataclass(slots=True)
+class World:
+    """Papers, people in groups that are due hour by hour, couriers by key, and letters for the plain ways."""
 
-
-def make_all(make: Callable[[DigestLetter], object], letters: Sequence[DigestLetter]) -> Times:
-    """Make every letter."""
-    return timed(lambda: [make(letter) for letter in letters], len(letters))
-
-
-_PRESSES: dict[tuple[type[Press], str], Press] = {}
-
-
-def press_of(kind: type[Press], key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | None = None) -> Press:
-    """Return the press of a kind, the same one each time."""
-    signers = (Signer("news.example.org", "lark", key),) if key else ()
-    return _PRESSES.setdefault((kind, type(key).__name__), kind(a_sender(signers), KEYRING))
-
-
-def press(
-    kind: type[Press], key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | None = None
-) -> Callable[[DigestLetter], Parcel]:
-    """Return what makes a parcel of a letter."""
-    made = press_of(kind, key)
-    return lambda letter: made.make(letter, nonce=abs(hash(letter.recipient)) % 2**62, at=AT)
-
-
-def rsa_key() -> rsa.RSAPrivateKey:
-    """Make a key as most senders have one."""
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-def email_message(letter: DigestLetter) -> bytes:
-    """Make a message as one would first write it: render, and let the standard library do the rest."""
-    said = render(letter, a_sender().imprint)
-    message = EmailMessage(policy=SMTP)
-    message["From"], message["To"], message["Subject"] = (
-        "digest@news.example.org",
-        letter.recipient,
-        said.subject,
-    )
-    message["List-Unsubscribe"] = f"<{letter.unsubscribe_url}>"
-    message.set_content(said.text, cte="quoted-printable")
-    message.add_alternative(said.html, subtype="html", cte="quoted-printable")
-    return message.as_bytes()
-
-
-# -- sending -----------------------------------------------------------------------------------------------
-
-
-def run(work: tuple[Awaitable[object], int]) -> Times:
-    """Run something asynchronous on the loop that Paperlark uses."""
-
-    async def begin() -> object:
-        return await work[0]
-
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        return timed(lambda: runner.run(begin()), work[1])
-
-
-def our_relay(port: int, parcels: Sequence[Parcel]) -> tuple[Awaitable[object], int]:
-    """Send by Paperlark's own relay."""
-
-    async def work() -> None:
-        relay = SmtpRelay(
-            endpoint(port), helo_name="bench.example.org", limits=Limits(connections=CONNECTIONS)
-        )
-        outcomes = await asyncio.gather(*(relay.deliver(parcel) for parcel in parcels))
-        await relay.close()
-        assert {outcome.verdict for outcome in outcomes} == {Verdict.SENT}
-
-    return work(), len(parcels)
-
-
-def reused_connections(port: int, parcels: Sequence[Parcel]) -> tuple[Awaitable[object], int]:
-    """Send by aiosmtplib on as many connections, each used again and again."""
-
-    async def lane(share: Sequence[Parcel]) -> None:
-        async with aiosmtplib.SMTP(hostname="127.0.0.1", port=port, start_tls=False) as client:
-            for parcel in share:
-                await client.sendmail(parcel.envelope_sender, [parcel.recipient], parcel.data)
-
-    async def work() -> None:
-        await asyncio.gather(*(lane(parcels[start::CONNECTIONS]) for start in range(CONNECTIONS)))
-
-    return work(), len(parcels)
-
-
-def fresh_connections(port: int, parcels: Sequence[Parcel]) -> tuple[Awaitable[object], int]:
-    """Send by aiosmtplib with a new connection for each message, as many at a time."""
-
-    async def lane(share: Sequence[Parcel]) -> None:
-        for parcel in share:
-            await aiosmtplib.send(
-                parcel.data, sender=parcel.envelope_sender, recipients=[parcel.recipient],
-                hostname="127.0.0.1", port=port, start_tls=False,
-            )  # fmt: skip
-
-    async def work() -> None:
-        await asyncio.gather(*(lane(parcels[start::CONNECTIONS]) for start in range(CONNECTIONS)))
-
-    return work(), len(parcels)
-
-
-class Reciter:
-    """Composes nothing: the letters are ready."""
-
-    def __init__(self, letters: Sequence[DigestLetter]) -> None:
-        self.letters = letters
-
-    def compose(
-        self,
-        session: Session,  # noqa: ARG002 - as a composer is asked
-        deliveries: Sequence[Claimed],
-        now: datetime,  # noqa: ARG002
-    ) -> Mapping[int, Letter | Refusal]:
-        return {delivery.id: self.letters[delivery.subscriber_id or 0] for delivery in deliveries}
-
-
-def whole_way(port: int, letters: Sequence[DigestLetter], made_by: Press) -> Times:
-    """Queue, then measure: claim, join, commit, send, record."""
-    with tempfile.TemporaryDirectory() as folder:
-        database = Database(f"sqlite:///{folder}/bench.db")
-        Base.metadata.create_all(database.engine)
-        row = {"kind": "digest", "queue": outbox.BULK, "now": AT, "expires_at": AT + timedelta(days=1)}
-        with database.transaction() as session:
-            outbox.queue_many(
-                session, [row | {"subscriber_id": n, "digest_id": n} for n in range(len(letters))]
-            )
-        courier = RelayCourier(
-            press=made_by,
-            relay=SmtpRelay(
-                endpoint(port), helo_name="bench.example.org", limits=Limits(connections=CONNECTIONS)
-            ),
-        )
-        tallies = []
-        times = timed(
-            lambda: tallies.append(
-                deliver_waiting(
-                    database, composers={"digest": Reciter(letters)}, courier=courier, clock=lambda: AT,
-                    queue=outbox.BULK, worker="bench",
-                )
-            ),
-            len(letters),
-        )  # fmt: skip
-        database.close()
-    assert tallies[0].sent == len(letters)
-    return times
+    parts: Parts
+    port: int
+    couriers: dict[Key, RelayCourier]
+    count: int
+    letters: list[DigestLetter]
+    parcels: list[Parcel]
+    hours: Iterator[datetime]
 
 
 @contextlib.contextmanager
-def relay() -> Iterator[tuple[str, int]]:
-    """Run a relay that takes everything and keeps nothing; gives its name and port."""
-    sink = shutil.which("smtp-sink") or shutil.which("smtp-sink", path="/usr/sbin")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with tempfile.NamedTemporaryFile() as log:
-        command = (
-            [sink, "-u", "nobody", f"127.0.0.1:{port}", "512"]
-            if sink
-            else [sys.executable, "-m", "tests.sink", "--log", log.name, "--port", str(port)]
+def open_world(folder: Path, url: str | None, port: int, count: int) -> Iterator[World]:
+    """Collect, import, and plan the digests of a first group, which only the plain ways send."""
+    settings = make_settings(folder, url, port, "none", CONNECTIONS)
+    migrate(settings.sqlalchemy_url)
+    parts = open_parts(settings)
+    settings.data_dir.mkdir(exist_ok=True)
+    collect(parts.database, [MadePapers()], DAY)
+    groups = 1 + len(KEYS) * (1 + ROUNDS)
+    for group in range(groups):
+        hour = FIRST_HOUR + group
+        invite(parts, count, DAY, hour=hour, first=group * count)
+    now = DAY + FIRST_HOUR * HOUR
+    letters = plan_letters(parts, now)
+    couriers = {
+        key: open_courier(make_settings(folder, url, port, key, CONNECTIONS), parts.keyring) for key in KEYS
+    }
+    press = couriers["none"].press
+    parcels = [press.make(letter, nonce=number, at=now) for number, letter in enumerate(letters)]
+    hours = (DAY + (FIRST_HOUR + group) * HOUR for group in range(1, groups))
+    yield World(parts, port, couriers, count, letters, parcels, hours)
+    parts.database.close()
+
+
+def plan_letters(parts: Parts, now: datetime) -> list[DigestLetter]:
+    """Plan who is due, take the letters, and put the deliveries aside."""
+    plan_due(parts.database, now, settings=parts.settings)
+    with parts.database.transaction() as session:
+        rows = session.scalars(select(DeliveryRow).where(DeliveryRow.status == Status.QUEUED))
+        claimed = [
+            Claimed(
+                id=row.id, nonce=row.nonce, kind=row.kind, subscriber_id=row.subscriber_id,
+                digest_id=row.digest_id, attempt=1, created_at=row.created_at, expires_at=row.expires_at,
+                parameters=row.parameters,
+            )
+            for row in rows
+        ]  # fmt: skip
+        said = parts.composers["digest"].compose(session, claimed, now)
+        session.execute(update(DeliveryRow).values(status=Status.CANCELLED))
+    return [letter for letter in said.values() if isinstance(letter, DigestLetter)]
+
+
+# -- sections ----------------------------------------------------------------------------------------------
+
+
+def making(world: World) -> None:
+    """Measure letters to bytes."""
+    print("\nletter to bytes")
+    some = world.letters[::PLAIN_SHARE]
+    plain = Press(world.couriers["none"].press.sender, world.parts.keyring)
+    ways: dict[str, Way] = {
+        "EmailMessage, quoted-printable": lambda: make_all(
+            lambda letter: plain_ways.email_message(letter, plain.sender).as_bytes(), some
+        ),
+        "plain way": lambda: make_all(make_by(plain), some),
+    }
+    for key, name in KEYS.items():
+        ways[f"joined, {name}"] = lambda key=key: make_all(  # type: ignore[misc]
+            make_by(world.couriers[key].press), world.letters
         )
-        process = subprocess.Popen(
-            command, cwd=Path(__file__).parents[1], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    show(by_turns(ways), baseline="plain way")
+
+
+def make_all(make: Callable[[DigestLetter], object], letters: Sequence[DigestLetter]) -> Times:
+    """Make every letter and keep none."""
+
+    def work() -> None:
+        for letter in letters:
+            make(letter)
+
+    return timed(work, len(letters))
+
+
+def make_by(press: Press) -> Callable[[DigestLetter], object]:
+    """Return what makes a parcel of a letter."""
+    return lambda letter: press.make(letter, nonce=hash(letter.recipient) % 2**62, at=DAY)
+
+
+def carrying(world: World) -> None:
+    """Measure ready bytes to the relay."""
+    print(f"\nready bytes to the relay, {CONNECTIONS} connections")
+    parcels, port, tenth = world.parcels, world.port, world.parcels[::10]
+    ways: dict[str, Way] = {
+        "aiosmtplib, a connection each": lambda: plain_ways.fresh_connections(port, tenth, CONNECTIONS),
+        "aiosmtplib, reused": lambda: plain_ways.reused_connections(port, parcels, CONNECTIONS),
+        "nodemailer, raw": lambda: nodemailer(world, "raw"),
+        "smtp-source": lambda: smtp_source(world),
+        "ours": lambda: our_relay(port, parcels, CONNECTIONS),
+    }
+    show(by_turns(ways), baseline="aiosmtplib, reused")
+
+
+def far(world: World) -> None:
+    """Measure ready bytes to a relay far away."""
+    with relay(delay=FAR_SECONDS) as (_, port):
+        print(f"\nready bytes to a relay that answers after {1000 * FAR_SECONDS:.0f} ms,"
+              f" {FAR_CONNECTIONS} connections")  # fmt: skip
+        parcels = (world.parcels * (1 + 8 * FAR_CONNECTIONS // len(world.parcels)))[: 8 * FAR_CONNECTIONS]
+        ways: dict[str, Way] = {
+            "aiosmtplib, reused": lambda: plain_ways.reused_connections(port, parcels, FAR_CONNECTIONS),
+            "ours": lambda: our_relay(port, parcels, FAR_CONNECTIONS),
+        }
+        medians = by_turns(ways)
+    show(medians, baseline="aiosmtplib, reused")
+    print_goal("ours to aiosmtplib", medians["aiosmtplib, reused"].wall / medians["ours"].wall, 4)
+
+
+def our_relay(port: int, parcels: Sequence[Parcel], connections: int) -> Times:
+    """Send by Paperlark's own relay."""
+
+    async def work() -> None:
+        ours = SmtpRelay(
+            endpoint(port), helo_name="bench.example.org", limits=Limits(connections=connections)
         )
-        try:
-            wait_for(port)
-            yield "smtp-sink" if sink else "the tests' sink", port
-        finally:
-            process.kill()
-            process.wait()
+        outcomes = await asyncio.gather(*(ours.deliver(parcel) for parcel in parcels))
+        await ours.close()
+        assert {outcome.verdict for outcome in outcomes} == {Verdict.SENT}
+
+    return plain_ways.run(work(), len(parcels))
 
 
-def wait_for(port: int) -> None:
-    """Wait until somebody listens."""
-    for _ in range(200):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.02)
-    raise TimeoutError("the relay did not start")
-
-
-# -- samples -----------------------------------------------------------------------------------------------
-
-
-def endpoint(port: int) -> SmtpEndpoint:
-    """Return the relay's place."""
-    return SmtpEndpoint(f"smtp://127.0.0.1:{port}?starttls=never")
-
-
-def a_sender(signers: tuple[Signer, ...] = ()) -> Sender:
-    """Return a sender with everything set."""
-    return Sender(
-        name="Paperlark",
-        address="digest@news.example.org",
-        contact="hello@example.org",
-        postal_address="Paperlark, 1 Lark Lane, 1000 Testville",
-        envelope_domain="bounces.example.org",
-        list_id="digest.news.example.org",
-        home_url="https://digest.example.org",
-        signers=signers,
-    )
-
-
-def make_letters(count: int, chance: random.Random) -> list[DigestLetter]:
-    """Make an issue: five papers that all get, five of sixty of one's own, three interests."""
-    words = ["".join(chance.choices("aeioubdfgklmnprst", k=chance.randint(2, 10))) for _ in range(800)]
-    papers = [make_card(number, words, chance) for number in range(65)]
-    topics = [" ".join(chance.choices(words, k=2)).capitalize() for _ in range(45)]
-    return [
-        DigestLetter(
-            recipient=f"reader{number}@example.org",
-            issue_date=date(2026, 2, 13),
-            trending=tuple(papers[:5]),
-            for_you=tuple(chance.sample(papers[5:], 5)),
-            interests=tuple(chance.sample(topics, 3)),
-            list_url=f"https://digest.example.org/list/{number:034}",
-            preferences_url=f"https://digest.example.org/preferences?token={number:034}",
-            unsubscribe_url=f"https://digest.example.org/unsubscribe?token={number:034}",
-        )
-        for number in range(count)
+def nodemailer(world: World, mode: str) -> Times | None:
+    """Let nodemailer send some of the messages, again and again."""
+    sender = world.couriers["none"].press.sender
+    some = [
+        (parcel, plain_ways.email_message(letter, sender))
+        for parcel, letter in zip(world.parcels[:50], world.letters[:50], strict=True)
     ]
+    return plain_ways.nodemailer(world.port, some, mode, max(world.count // 2, 300), CONNECTIONS)
 
 
-def make_card(number: int, words: Sequence[str], chance: random.Random) -> Card:
-    """Make a paper of the usual lengths."""
-    return Card(
-        paper_id=f"2602.{number:05}",
-        title=" ".join(chance.choices(words, k=10)).capitalize(),
-        url=f"https://arxiv.org/abs/2602.{number:05}",
-        authors=("Ada Byron", "Émile Post", "周杰"),
-        author_count=7,
-        abstract=". ".join(" ".join(chance.choices(words, k=18)).capitalize() for _ in range(9)) + ".",
-        summary=" ".join(chance.choices(words, k=14)).capitalize() + ".",
-        listed_on=date(2026, 2, 12),
-        upvotes=chance.randint(0, 300),
-        comments=chance.randint(0, 9),
-        stars=chance.randint(0, 4000),
-        repository_url=f"https://github.com/example/code-{number}",
-        reasons=(f"Matches “{words[number]}”: {words[number + 1]}, {words[number + 2]}",),
-    )
+def smtp_source(world: World) -> Times | None:
+    """Let Postfix's load generator send as much."""
+    size = round(statistics.mean(len(parcel.data) for parcel in world.parcels))
+    return plain_ways.smtp_source(world.port, size, max(2 * world.count, 1000), CONNECTIONS)
+
+
+def whole(world: World) -> None:
+    """Measure everything: who is due, ranked, frozen, composed, joined, signed, sent, recorded."""
+    where = "SQLite" if world.parts.database.is_sqlite else "Postgres"
+    print(f"\nthe whole way: planned, ranked, joined, signed, sent, recorded in {where}; one process")
+    sender, database = world.couriers["none"].press.sender, world.parts.database
+    some = world.letters[::PLAIN_SHARE]
+    by_server: list[float] = []
+    ways: dict[str, Way] = {
+        "naive": lambda: plain_ways.naive(
+            world.port, some, sender=sender, database=database, lanes=CONNECTIONS
+        ),
+        "nodemailer, composing": lambda: nodemailer(world, "compose"),
+        "nodemailer, raw": lambda: nodemailer(world, "raw"),
+        "smtp-source": lambda: smtp_source(world),
+    }
+    for key, name in KEYS.items():
+        ways[name] = lambda key=key: the_whole_way(world, key, by_server)  # type: ignore[misc]
+    medians = by_turns(ways)
+    show(medians, baseline="naive")
+    if not database.is_sqlite:
+        print(f"  (Postgres itself: {1e6 * statistics.median(by_server):,.0f} us of CPU a message)")
+    for key, limit in CPU_GOALS.items():
+        print_goal(f"CPU a message, {KEYS[key]}", 1e6 * medians[KEYS[key]].processor, limit, is_most=True)
+    for key, other, least in GOALS:
+        if other in medians:
+            ratio = medians[other].wall / medians[KEYS[key]].wall
+            print_goal(f"{KEYS[key]} to {other}", ratio, least)
+
+
+def the_whole_way(world: World, key: Key, by_server: list[float]) -> Times:
+    """Plan and send the digests of the next group."""
+    now = next(world.hours)
+    counts = []
+
+    def work() -> None:
+        plan_due(world.parts.database, now, settings=world.parts.settings)
+        tally = deliver(
+            world.parts.database,
+            settings=world.parts.settings,
+            keyring=world.parts.keyring,
+            composers=world.parts.composers,
+            courier=world.couriers[key],
+            clock=lambda: now,
+            queue=BULK,
+            worker="bench",
+        )
+        counts.append(tally.sent)
+
+    before = postgres_seconds()
+    times = timed(work, world.count)
+    by_server.append((postgres_seconds() - before) / world.count)
+    assert counts == [world.count], counts
+    return times
+
+
+def print_goal(name: str, value: float, goal: float, *, is_most: bool = False) -> None:
+    """Print a figure beside its goal."""
+    is_met = value <= goal if is_most else value >= goal
+    print(f"    {name:<42}{value:>10,.1f}  goal {'<=' if is_most else '>='} {goal:g}"
+          f"{'' if is_met else '   missed'}")  # fmt: skip
+
+
+SECTIONS: dict[str, Callable[[World], None]] = {
+    "making": making,
+    "carrying": carrying,
+    "far": far,
+    "whole": whole,
+}
 
 
 if __name__ == "__main__":

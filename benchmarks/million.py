@@ -10,26 +10,27 @@ that plans and sends, printed by tenths: neither may grow. CPU of a Postgres beg
 import argparse
 import contextlib
 import gc
-import os
 import resource
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-import psutil
-import structlog
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from benchmarks.stage.papers import MadePapers
 from benchmarks.stage.people import invite
 from benchmarks.stage.relays import relay
+from benchmarks.stage.world import (
+    DAY,
+    HOUR,
+    be_silent,
+    make_settings,
+    postgres,
+    postgres_seconds,
+    resident,
+)
 from service.bootstrap import Parts, open_parts
-from service.config import Settings
 from service.digests.accounting import account
 from service.digests.planning import plan_due
 from service.digests.running import deliver
@@ -40,8 +41,7 @@ from service.mail.outbox import BULK
 from service.migrations import migrate
 from service.papers.collecting import collect
 
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)  # a Friday
-HOUR = timedelta(hours=1)
+NOW = DAY + 12 * HOUR
 TENTHS = 10
 
 
@@ -55,10 +55,10 @@ def main() -> None:
     where.add_argument("--postgres", action="store_true", help="begin a Postgres for this run")
     where.add_argument("--database", help="an empty Postgres database; without it SQLite")
     chosen = words.parse_args()
-    structlog.configure(processors=[_drop])
+    be_silent()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="paperlark-million-")))
-        url = stack.enter_context(_postgres()) if chosen.postgres else chosen.database
+        url = stack.enter_context(postgres()) if chosen.postgres else chosen.database
         name, port = stack.enter_context(relay())
         settings = make_settings(folder, url, port, chosen.key, chosen.connections)
         migrate(settings.sqlalchemy_url)
@@ -68,37 +68,6 @@ def main() -> None:
         )
         run(parts, chosen.people)
         parts.database.close()
-
-
-def make_settings(folder: Path, url: str | None, port: int, key: str, connections: int) -> Settings:
-    """Return settings that send to the relay at ``port``, signed by a key made now."""
-    signing = {}
-    if key != "none":
-        made = (
-            ed25519.Ed25519PrivateKey.generate()
-            if key == "ed25519"
-            else rsa.generate_private_key(65537, 2048)
-        )
-        pem = made.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        path = folder / "dkim.pem"
-        path.touch(mode=0o600)
-        path.write_bytes(pem)
-        signing = {"dkim_key_file": path, "dkim_selector": "lark"}
-    return Settings(
-        environment="test",
-        data_dir=folder / "data",
-        database_url=url,
-        secret_key="only-for-measuring-0123456789-abcdefghij",
-        sources="demo",
-        base_url="https://digest.example.org",
-        sender_address="digest@news.example.org",
-        postal_address="Paperlark, 1 Lark Lane, 1000 Testville",
-        smtp_url=f"smtp://127.0.0.1:{port}?starttls=never",
-        smtp_connections=connections,
-        **signing,
-    )
 
 
 @dataclass(slots=True)
@@ -224,46 +193,10 @@ def report(name: str, gauge: Gauge, spent: Spent, people: int) -> None:
         print(f"  {done:>10,}{1e6 * processor:>8,.0f} us CPU{1e6 * wall:>8,.0f} us{memory:>8,.0f} MB")
 
 
-def resident() -> float:
-    """Return the memory held at this moment, in MB."""
-    return float(psutil.Process().memory_info().rss) / 2**20
-
-
-def postgres_seconds() -> float:
-    """Return the seconds of processor of the Postgres servers below this process."""
-    total = 0.0
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if process.name().startswith("postgres"):
-                times = process.cpu_times()
-                total += (
-                    times.user
-                    + times.system
-                    + (times.children_user + times.children_system) * (process.ppid() == os.getpid())
-                )
-    return total
-
-
-@contextlib.contextmanager
-def _postgres() -> Iterator[str]:
-    import psycopg
-
-    from tests import servers
-
-    with servers.postgres() as url:
-        with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
-            connection.execute("CREATE DATABASE million")
-        yield f"{url}/million"
-
-
 def _show(done: int, total: int | None, name: str) -> None:
     sys.stderr.write(f"\r{done:,} of {total or 0:,} {name}")
     if done == total:
         sys.stderr.write("\n")
-
-
-def _drop(*_: object) -> dict[str, object]:
-    raise structlog.DropEvent
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from service.folders import make_file
+from service.packed import teach_driver
 
 # Names without which a constraint can't be dropped by a migration (Alembic's naming page).
 NAMING_CONVENTION = {
@@ -116,6 +117,7 @@ def make_engine(url: str) -> Engine:
             json_serializer=write_json,
             json_deserializer=_read_json,
         )
+        teach_driver()
         event.listen(engine, "checkin", _note_rest)
         event.listen(engine, "checkout", _look_after_rest)
         return engine

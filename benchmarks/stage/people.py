@@ -16,13 +16,20 @@ MUTES = ("", "", "", "survey", "video", "speech")
 
 
 def invite(
-    parts: Parts, count: int, now: datetime, *, hour: int, papers: int = 10, progress: Progress = no_progress
+    parts: Parts,
+    count: int,
+    now: datetime,
+    *,
+    hour: int,
+    papers: int = 10,
+    first: int = 0,
+    progress: Progress = no_progress,
 ) -> None:
-    """Import ``count`` people who get ``papers`` papers at ``hour`` UTC on every day."""
-    chance = random.Random(20260213)
+    """Import people, numbered from ``first``, who get ``papers`` papers at ``hour`` UTC each day."""
+    chance = random.Random(20260213 + first)
     kinds = [_kind(chance, hour, papers) for _ in range(min(KINDS_OF_READER, count))]
     for start in range(0, count, CHUNK):
-        lines = list(_lines(chance, kinds, range(start, min(start + CHUNK, count))))
+        lines = list(_lines(chance, kinds, range(first + start, first + min(start + CHUNK, count))))
         with parts.database.transaction() as session:
             import_lines(session, parts.keyring, now, lines, confirmed=True)
         progress(start + len(lines), count, "people imported")
