@@ -15,6 +15,7 @@ _QUEUE_OF_TASK = {
     "digests.plan_first": DIGESTS,
     "mail.sweep": TRANSACTIONAL,
     "subscribers.expire": PAPERS,
+    "inbound.poll": PAPERS,
 }
 TASKS = (*_QUEUE_OF_TASK, "mail.deliver")
 

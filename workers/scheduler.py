@@ -56,6 +56,8 @@ class Scheduler:
         bell.ring("mail.deliver", "transactional")
         bell.ring("digests.plan_due")
         bell.ring("mail.deliver", "bulk")
+        if self._parts.settings.inbound_imap_url is not None:
+            bell.ring("inbound.poll")
         now = self._parts.clock()
         if now >= self._next_collect_ring and self.is_collection_due(now):
             bell.ring("papers.collect")

@@ -10,6 +10,7 @@ from celery import Celery
 
 from service.digests.planning import plan_due, plan_first
 from service.digests.running import deliver, sweep_deliveries
+from service.inbound.polling import InboxUnavailable
 from service.mail.outbox import BULK, TRANSACTIONAL
 from service.papers.collecting import collect
 from service.papers.embedding.store import embed_missing
@@ -110,6 +111,21 @@ def sweep_mail(opened: OpenedDesk) -> bool:
     return False
 
 
+def poll_inbox(opened: OpenedDesk) -> bool:
+    """Take in what came back to the IMAP mailbox, where the settings name one."""
+    parts, should_stop = opened.parts, should_stop_after()
+    try:
+        tally = parts.poll_inbox(should_stop)
+    except InboxUnavailable as problem:
+        log.error("inbox_unavailable", problem=str(problem))  # noqa: TRY400 - the sentence says it all
+        return False
+    if tally is None:
+        return False
+    if words := _words(asdict(tally)):
+        log.info("inbox_polled", **words)
+    return tally.is_more and not should_stop()
+
+
 def expire_records(opened: OpenedDesk) -> bool:
     """Delete what is kept no longer than it is needed."""
     with opened.parts.database.transaction() as session:
@@ -132,4 +148,5 @@ WORK: Mapping[str, Callable[..., bool]] = {
     "mail.deliver": deliver_mail,
     "mail.sweep": sweep_mail,
     "subscribers.expire": expire_records,
+    "inbound.poll": poll_inbox,
 }

@@ -20,6 +20,7 @@ from service.bootstrap import open_parts
 from service.config import Settings
 from service.embedded.broker import Broker, BrokerFailed, find_valkey
 from service.embedded.child import Child
+from service.inbound.receiver import Receiver
 from service.mailbox import server as mailbox_server
 from service.mailbox.store import MailboxStore
 from service.migrations import prepare
@@ -63,6 +64,7 @@ class _Tree:
 
     broker: Broker | None
     worker: Child | None
+    receiver: Receiver | None = None  # of mail that comes back
 
     def look_after(self) -> None:
         """Start again what died, the broker first: it keeps its address."""
@@ -169,6 +171,7 @@ def _run_loop(
 
     web = _WebServer(config, when_ready)
     scheduler = Scheduler(parts)
+    tree.receiver = parts.make_receiver()
     # Uvicorn raises the signal again when it is done; what is left to stop is ours to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _ignore)
@@ -181,6 +184,7 @@ async def _run(
     web: uvicorn.Server, sockets: _Sockets, store: MailboxStore, scheduler: Scheduler, tree: _Tree
 ) -> None:
     mailbox = await mailbox_server.start(store, listening=sockets.mailbox) if sockets.mailbox else None
+    await _start_receiver(tree)
     scheduler.start()
     watch = asyncio.create_task(_watch(web, tree))
     try:
@@ -192,6 +196,19 @@ async def _run(
         await _stop_worker(tree)  # the mailbox stays open for it: what is being sent gets there
         if mailbox is not None:
             mailbox.close()
+        if tree.receiver is not None:
+            await tree.receiver.stop()
+
+
+async def _start_receiver(tree: _Tree) -> None:
+    """Listen for mail that comes back; if that can't be, the rest goes on, and the sender keeps its mail."""
+    if tree.receiver is None:
+        return
+    try:
+        await tree.receiver.start()
+    except OSError as error:
+        log.error("inbound_not_listening", reason=error.strerror)  # noqa: TRY400 - the reason is the message
+        tree.receiver = None
 
 
 async def _watch(web: uvicorn.Server, tree: _Tree) -> None:

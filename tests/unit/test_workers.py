@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import insert
 
 from service.bell import RecordingBell
@@ -22,7 +24,7 @@ from workers.desk import Desk, OpenedDesk
 from workers.queues import QUEUES, TASKS
 from workers.scheduler import COLLECT_PATIENCE, Scheduler
 from workers.stopping import LONGEST_RUN_SECONDS, should_stop_after
-from workers.tasks import sweep_mail
+from workers.tasks import poll_inbox, sweep_mail
 
 MINUTELY = [
     ("mail.sweep",),
@@ -182,6 +184,20 @@ def test_what_a_dead_worker_had_claimed_is_rung_for_as_soon_as_it_is_swept(
         )  # fmt: skip
     sweep_mail(desk)
     assert bell.rings == [("mail.deliver", "transactional"), ("mail.deliver", "bulk")]
+
+
+def test_the_inbox_is_polled_where_there_is_one_and_its_trouble_stops_nothing(
+    parts: Parts, bell: RecordingBell
+) -> None:
+    Scheduler(parts).tick()
+    assert ("inbound.poll",) not in bell.rings
+    assert poll_inbox(OpenedDesk(parts)) is False
+
+    url = SecretStr("imap://user:password@127.0.0.1:1/?starttls=never")  # where nobody listens
+    with_inbox = replace(parts, settings=parts.settings.model_copy(update={"inbound_imap_url": url}))
+    Scheduler(with_inbox).tick()
+    assert ("inbound.poll",) in bell.rings
+    assert poll_inbox(OpenedDesk(with_inbox)) is False
 
 
 @pytest.mark.usefixtures("stop_word")
