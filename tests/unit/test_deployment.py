@@ -78,11 +78,11 @@ def test_redis_keeps_what_it_is_given_and_asks_for_a_password(compose: dict[str,
         assert word in command
 
 
-def test_only_pages_are_published_and_only_on_this_machine(compose: dict[str, Any]) -> None:
+def test_only_pages_and_the_receiver_are_published_and_only_on_this_machine(compose: dict[str, Any]) -> None:
     published = {
         name: service["ports"] for name, service in compose["services"].items() if "ports" in service
     }
-    assert set(published) == {"web", "mailbox"}
+    assert set(published) == {"web", "mailbox", "inbound"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
