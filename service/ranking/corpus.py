@@ -12,7 +12,7 @@ import numpy.typing as npt
 from service.ranking.acronyms import Acronyms
 from service.ranking.dense import Dense, Meanings
 from service.ranking.recipe import WHOLE, Recipe
-from service.ranking.terms import Terms
+from service.ranking.terms import Terms, sum_rows
 from service.ranking.text import plain, says_little, stem
 from service.ranking.tokens import PART_WEIGHTS, Part, Tokens, TokenStore
 from service.ranking.values import Candidate
@@ -228,8 +228,7 @@ class Likeness:
         row = slice(self.starts[place], self.starts[place + 1])
         query = np.zeros(self.terms, np.float32)
         query[self.term[row]] = self.value[row]
-        products = self.value * query[self.term]
-        return np.bincount(self.paper, products, minlength=len(self.starts) - 1).astype(np.float32)
+        return sum_rows(self.value * query[self.term], self.starts)
 
 
 def _join(runs: list[Tokens]) -> tuple[Ints, Ints]:

@@ -64,7 +64,7 @@ def _match(corpus: Corpus, interest: Interest) -> Match:
     listed = in_categories(corpus, interest.categories)
     fit = fit + np.float32(CATEGORY_WORTH) * listed.astype(np.float32)
     is_true = (evidence >= LEAST_EVIDENCE - SLACK) | listed | (closeness(corpus, interest.phrases) > 0)
-    is_true |= _is_similar(corpus, interest.examples)
+    is_true |= is_similar(corpus, interest.examples)
     if interest.against and corpus.recipe.against:
         refused, cost = _against(corpus, interest)
         is_true &= ~refused
@@ -109,10 +109,9 @@ def closeness(corpus: Corpus, phrases: Sequence[str]) -> Floats:
 
     0 where it is close to none: the cosine is low, or does not stand out, or there are no vectors.
     """
-    vectors = phrase_vectors(corpus, phrases)
-    if vectors is None or (dense := corpus.dense) is None:
+    cosines = _meant(corpus, phrases)
+    if cosines is None or (dense := corpus.dense) is None:
         return _none(corpus)
-    cosines = dense.cosines(vectors)
     known = cosines[:, dense.candidates_known]
     border = known.mean(axis=1) + LEAST_STANDING * known.std(axis=1)
     least = np.maximum(border, LEAST_CLOSENESS)[:, None]
@@ -120,7 +119,14 @@ def closeness(corpus: Corpus, phrases: Sequence[str]) -> Floats:
     return closest
 
 
-def _is_similar(corpus: Corpus, examples: Sequence[str]) -> Mask:
+def _meant(corpus: Corpus, phrases: Sequence[str]) -> Floats | None:
+    """Give the cosine of meaning of each phrase with each candidate, shape (phrases, candidates)."""
+    vectors = phrase_vectors(corpus, phrases)
+    return None if vectors is None or corpus.dense is None else corpus.dense.cosines(vectors)
+
+
+def is_similar(corpus: Corpus, examples: Sequence[str]) -> Mask:
+    """Mark the candidates that are like one of ``examples``, by words or by meaning."""
     _, nearest = likeness(corpus, examples)
     found = nearest >= LEAST_LIKENESS
     if (dense := corpus.dense) is not None:
@@ -141,7 +147,8 @@ def _against(corpus: Corpus, interest: Interest) -> tuple[Mask, Floats]:
     refused = in_categories(corpus, [one for one in interest.against if is_category(one)])
     refused = refused | (evidence >= MAINLY_AGAINST - SLACK)
     close = closeness(corpus, phrases)
-    refused |= close > closeness(corpus, interest.phrases)
+    asked = _meant(corpus, interest.phrases)
+    refused |= (close > 0) & (close > (_none(corpus) if asked is None else asked.max(axis=0)))
     share = np.clip(evidence / np.float32(MAINLY_AGAINST), 0, 1)
     if (opinion := by_phrases(corpus, phrases)) is not None:
         share = np.maximum(share, np.clip(opinion / np.float32(AGAINST_FULL), 0, 1))

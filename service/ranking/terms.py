@@ -120,9 +120,17 @@ class Terms:
         for place, weight in zip(places.tolist(), weights.tolist(), strict=True):
             row = slice(self.starts[place], self.starts[place + 1])
             query[self.term[row]] += np.float32(weight) * self.likeness[row]
-        cells = slice(0, self.starts[self.count])
-        products = self.likeness[cells] * query[self.term[cells]]
-        return np.bincount(self.paper[cells], products, minlength=self.count).astype(np.float32)
+        end = int(self.starts[self.count])
+        return sum_rows(self.likeness[:end] * query[self.term[:end]], self.starts[: self.count + 1])
+
+
+def sum_rows(values: Floats, starts: Wide) -> Floats:
+    """Sum ``values`` by row; row ``n`` begins at ``starts[n]`` and may be empty."""
+    sums = np.zeros(len(starts) - 1, np.float32)
+    filled = np.flatnonzero(starts[:-1] < starts[1:])
+    if len(filled):
+        sums[filled] = np.add.reduceat(values, starts[filled])
+    return sums
 
 
 def _cells(corpus: "Corpus") -> tuple[Ints, Ints, Doubles, Wide]:
