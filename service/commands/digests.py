@@ -1,6 +1,5 @@
 """Commands about digests: ``run-due``, ``preview``, ``accounting``, ``hold`` and ``release``."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -332,17 +331,13 @@ def _find_letter(
 
 def _read_profile(path: Path) -> "Profile":
     """Read a profile as ``rank --profile`` takes it."""
-    from service.ranking.values import Interest, Profile
-
-    def lists_as_tuples(values: dict[str, Any]) -> dict[str, Any]:
-        return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    from service.papers.reading import UnreadableFile
+    from service.subscribers.profile_reading import read_profile
 
     try:
-        data = lists_as_tuples(json.loads(path.read_text()))
-        data["interests"] = tuple(Interest(**lists_as_tuples(one)) for one in data.get("interests", ()))
-        return Profile(**data | {"seen": frozenset(data.get("seen", ()))})
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        fail(f"--profile: {path} is not a profile: {error}", EXIT_USAGE)
+        return read_profile(path)
+    except UnreadableFile as error:
+        fail(f"--profile: {error}", EXIT_USAGE)
 
 
 def _print_preview(rendered: "Rendered", *, as_json: bool) -> None:

@@ -55,10 +55,11 @@ def rank(
 ) -> None:
     """Order papers for one person, best first, each with its reasons.
 
-    A profile is a JSON object with "interests", each with name, phrases, categories, authors, examples,
-    against, mutes and weight, and with lists of ids as "liked", "disliked" and "seen"; every part may be
-    missing. Candidates are items as the Daily Papers list gives them, one a line. Ids are looked up among
-    them and in the database. Papers that are muted, seen, rated or examples are left out.
+    A profile is a JSON object with "interests", each with name, text (in one's own words), topic, phrases,
+    categories, authors, examples, against, mutes and weight, with lists of ids as "liked", "disliked" and
+    "seen", and with "mutes" and "explore"; every part may be missing, another key is refused. Candidates are
+    items as the Daily Papers list gives them, one a line. Ids are looked up among them and in the database.
+    Papers that are muted, seen, rated or examples are left out.
 
     With the extra "embeddings" each paper is read for its meaning as well, some 50 a second the first time;
     PAPERLARK_EMBEDDINGS=off leaves it at words.
@@ -74,11 +75,12 @@ def rank(
     from service.commands.meanings import open_meanings
     from service.config import Settings
     from service.logs import configure_logging
-    from service.papers.reading import UnreadableFile, read_candidates, read_profile, read_traits
+    from service.papers.reading import UnreadableFile, read_candidates, read_traits
     from service.papers.trend import trends
     from service.papers.vectors import load_vectors, save_vectors
     from service.ranking import selecting
     from service.ranking.corpus import Corpus
+    from service.subscribers.profile_reading import read_profile
 
     now = _instant(at)
     try:

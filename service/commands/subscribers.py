@@ -24,7 +24,7 @@ from service.commands.output import (
 if TYPE_CHECKING:
     from service.bootstrap import Parts
     from service.progress import Progress
-    from service.subscribers.csv_reading import Problem
+    from service.subscribers.csv_reading import Line, Problem
 
 subscribers = typer.Typer(
     help="Import, export and erase subscribers.",
@@ -53,11 +53,13 @@ def import_command(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Import subscribers from a CSV file whose first line names its columns.
+    """Import subscribers from a CSV file whose first line names its columns, or from JSON lines.
 
-    Columns: email, timezone, hour, weekdays, topics, mutes, papers. All but email are optional; lists are
-    parted by semicolons. Lines that can't be taken are reported with their number and reason, the rest is
-    kept. Whoever has left, bounced, complained or been erased is never brought back.
+    Columns: email, timezone, hour, weekdays, papers, about, topics, words, categories, authors, examples,
+    interests, mutes, explore. All but email are optional; lists are parted by semicolons. about holds
+    interests in one's own words, interests holds named ones as JSON. JSON lines have the same fields, or are
+    what subscribers export wrote. Lines that can't be taken are reported with their number and reason, the
+    rest is kept. Whoever has left, bounced, complained or been erased is never brought back.
 
     Without --confirmed everybody first gets a confirmation mail, one each second. Importing a file again
     adds only who is new. Exit code 2: there is no such file, or its first line does not name the columns;
@@ -167,13 +169,13 @@ def _open(file: Path) -> BinaryIO:
 
 
 def _import(parts: "Parts", file: BinaryIO, progress: "Progress", *, confirmed: bool) -> dict[str, Any]:
-    from service.subscribers.csv_reading import Line, read_csv
+    from service.subscribers.csv_reading import Line
     from service.subscribers.importing import CHUNK, MAIL_INTERVAL, import_lines
 
     total = _count_lines(file)
     problems: list[Problem] = []
     imported = read = 0
-    lines = read_csv(file)
+    lines = _read_lines(file)
     while chunk := list(itertools.islice(lines, CHUNK)):
         problems += [item for item in chunk if not isinstance(item, Line)]
         with parts.database.transaction() as session:
@@ -205,6 +207,15 @@ def _import(parts: "Parts", file: BinaryIO, progress: "Progress", *, confirmed: 
             for each in sorted(problems, key=lambda problem: problem.number)
         ],
     }
+
+
+def _read_lines(file: BinaryIO) -> "Iterator[Line | Problem]":
+    """Read CSV or JSON lines, whichever the file begins like; a pipe is looked at without taking from it."""
+    from service.subscribers.csv_reading import read_csv
+    from service.subscribers.jsonl_reading import looks_like_json, read_json_lines
+
+    peek = getattr(file, "peek", None)
+    return read_json_lines(file) if peek and looks_like_json(peek(64)) else read_csv(file)
 
 
 def _count_lines(file: BinaryIO) -> int | None:

@@ -1,8 +1,7 @@
-"""Reads files a person hands over: candidates, a profile, snapshots. Names the lines that can't be read."""
+"""Reads files a person hands over: candidates, snapshots. Names the lines that can't be read."""
 
 import gzip
 import json
-import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from service.clock import parse_instant
-from service.papers.cleaning import clean_count, clean_instant, clean_line, clean_lines, paper_id
+from service.papers.cleaning import clean_count, clean_instant, clean_lines, paper_id
 from service.papers.paper import Observation, Paper
 from service.papers.sources.daily_papers import Context, MalformedItem, read_item
 from service.papers.taxonomy import fold_category
 from service.papers.traits import Earlier, Past, Traits, hour_told, last_of
 from service.papers.trend import Sighting
-from service.ranking.values import Candidate, Interest, Profile
+from service.ranking.values import Candidate
 
 MOST_LINE = 4_000_000  # characters
 
@@ -120,75 +119,6 @@ def _traits(paper: Paper, listed_at: datetime | None, day: date, past: Past) -> 
     )
 
 
-def read_profile(path: Path) -> Profile:
-    """Read a profile; categories' aliases are folded and ids lose their version.
-
-    Raises:
-        UnreadableFile: the file is no such profile; the message names the field.
-    """
-    try:
-        given = json.loads(_text(path))
-    except (ValueError, RecursionError) as error:
-        raise UnreadableFile(f"{path}: {error}") from None
-    try:
-        return _profile(given)
-    except TypeError as error:
-        raise UnreadableFile(f"{path}: {error}") from None
-
-
-def _profile(given: object) -> Profile:
-    if not isinstance(given, Mapping):
-        raise TypeError("a profile is a JSON object with interests, liked, disliked, seen")
-    interests = [] if given.get("interests") is None else given["interests"]
-    if not isinstance(interests, list):
-        raise TypeError("interests is not a list")
-    return Profile(
-        interests=tuple(_interest(one, f"interests[{place}]") for place, one in enumerate(interests)),
-        mutes=_strings(given, "mutes"),
-        liked=_ids(given, "liked"),
-        disliked=_ids(given, "disliked"),
-        seen=frozenset(_ids(given, "seen")),
-    )
-
-
-def _interest(given: object, where: str) -> Interest:
-    if not isinstance(given, Mapping):
-        raise TypeError(f"{where} is not an object")
-    weight = given.get("weight")
-    weight = 1.0 if weight is None else weight
-    if not isinstance(weight, int | float) or isinstance(weight, bool) or not 0 <= weight < math.inf:
-        raise TypeError(f"{where}.weight is not a number of 0 or more")
-    phrases, categories = _strings(given, "phrases", where), _strings(given, "categories", where)
-    authors, examples = _strings(given, "authors", where), _ids(given, "examples", where)
-    name = given.get("name")
-    if name is not None and not isinstance(name, str):
-        raise TypeError(f"{where}.name is not text")
-    return Interest(
-        name=clean_line(name, 200) or next(iter((*phrases, *categories, *authors)), where),
-        phrases=phrases,
-        categories=tuple(fold_category(one) or one for one in categories),
-        authors=authors,
-        examples=examples,
-        against=_strings(given, "against", where),
-        mutes=_strings(given, "mutes", where),
-        weight=float(weight),
-    )
-
-
-def _strings(given: Mapping[str, Any], key: str, where: str = "") -> tuple[str, ...]:
-    name = f"{where}.{key}" if where else key
-    values = given.get(key)
-    if values is None:
-        return ()
-    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
-        raise TypeError(f"{name} is not a list of texts")
-    return tuple(dict.fromkeys(one.strip() for one in values if one.strip()))
-
-
-def _ids(given: Mapping[str, Any], key: str, where: str = "") -> tuple[str, ...]:
-    return tuple(dict.fromkeys(paper_id(one) or one for one in _strings(given, key, where)))
-
-
 def _candidate(paper: Paper, item: Any) -> Candidate:
     return Candidate(
         id=paper.id,
@@ -249,7 +179,7 @@ def _snapshot(item: Any) -> Sighting:
 
 def _lines(path: Path, refused: list[Refused]) -> Iterator[tuple[int, Any]]:
     """Decode each line that is not blank; what is no JSON is refused."""
-    for number, line in enumerate(_text(path).split("\n"), 1):
+    for number, line in enumerate(text_of(path).split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -260,7 +190,12 @@ def _lines(path: Path, refused: list[Refused]) -> Iterator[tuple[int, Any]]:
             refused.append(Refused(number, "is too long" if len(line) > MOST_LINE else "is not JSON"))
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Return a file's text, unpacked if it is gzipped; what is no UTF-8 is carried along.
+
+    Raises:
+        UnreadableFile: it can't be opened, or is damaged.
+    """
     try:
         data = path.read_bytes()
         if data[:2] == b"\x1f\x8b":

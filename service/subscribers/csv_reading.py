@@ -1,20 +1,37 @@
 """Reads a list of subscribers from CSV: readable lines as values, the rest by their reasons. Pure.
 
-Columns, in any order, all but the first optional: ``email, timezone, hour, weekdays, topics, mutes, papers``;
-lists within a cell are parted by semicolons. UTF-8 with or without a byte-order mark, any line ends. No cell
-runs over a line's end, so that a stray quote spoils its own line and none below.
+Columns, in any order, all but the first optional: :data:`COLUMNS`. Lists within a cell are parted by
+semicolons, so are the interests in ``about``, each in somebody's own words; ``interests`` holds those with a
+name as JSON, as the API takes them. UTF-8 with or without a byte-order mark, any line ends. No cell runs
+over a line's end, so that a stray quote spoils its own line and none below.
 """
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from service.subscribers.addresses import InvalidAddress, parse_address
 from service.subscribers.preferences import InvalidPreferences, Preferences, read_preferences
 
-COLUMNS = ("email", "timezone", "hour", "weekdays", "topics", "mutes", "papers")
+COLUMNS = (
+    "email",
+    "timezone",
+    "hour",
+    "weekdays",
+    "papers",
+    "about",
+    "topics",
+    "words",
+    "categories",
+    "authors",
+    "examples",
+    "interests",
+    "mutes",
+    "explore",
+)
 
 
 class BadHeader(ValueError):
@@ -117,13 +134,26 @@ def _read_line(number: int, cells: list[str], columns: tuple[str, ...]) -> Line 
     except InvalidAddress as error:
         problems.append(Problem(number, "unreadable", "email", str(error)))
     try:
-        preferences = read_preferences(row)
+        preferences = read_preferences(_with_lists(row))
     except InvalidPreferences as error:
         problems += [Problem(number, "unreadable", field, reason) for field, reason in error.errors.items()]
     else:
         if not problems:
             return Line(number, address, preferences)
     return problems
+
+
+def _with_lists(row: dict[str, str]) -> dict[str, Any]:
+    """Take apart what stands in one cell: the wishes in ``about``, the JSON in ``interests``."""
+    values: dict[str, Any] = dict(row)
+    if "about" in row:
+        values["about"] = row["about"].split(";")
+    if row.get("interests", "").strip():
+        try:
+            values["interests"] = json.loads(row["interests"])
+        except (ValueError, RecursionError):
+            values["interests"] = "no JSON"
+    return values
 
 
 def _is_text(cell: str) -> bool:

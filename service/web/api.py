@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
@@ -13,12 +13,12 @@ from service.papers import shelf
 from service.papers.tables import PaperRow
 from service.papers.taxonomy import CATEGORIES
 from service.subscribers.addresses import InvalidAddress
-from service.subscribers.fields import MAXIMUM_PAPERS
 from service.subscribers.preferences import InvalidPreferences, read_preferences
 from service.subscribers.signing_up import sign_up
 from service.subscribers.topics import CATALOGUE
 from service.web.dependencies import EvenTime, Reading, SiteDep, WritingDep, origin_of, refuse_other_sites
 from service.web.errors import problem
+from service.web.preferences_api import Meaning, PreferencesRequest, meanings
 from service.web.site import Site
 
 PUBLIC_SECONDS = 60
@@ -46,27 +46,11 @@ router = APIRouter(
 )
 Kept = Depends(_kept)
 
-Words = Annotated[list[str], Field(max_length=100)]
 
-
-class SubscriptionRequest(BaseModel):
+class SubscriptionRequest(PreferencesRequest):
     """Who wants what. Everything but the address may be left out."""
 
-    model_config = ConfigDict(extra="forbid")
-
     address: str = Field(max_length=400, examples=["ann@example.org"])
-    topics: Words = Field(
-        [], description="Slugs of /topics, arXiv categories, or words", examples=[["llm-agents"]]
-    )
-    words: Words = Field([], description="Words or phrases to look for")
-    categories: Words = Field([], description="arXiv categories", examples=[["cs.CL"]])
-    authors: Words = Field([], description="Authors to follow")
-    examples: Words = Field([], description="arXiv ids or links of papers to find more like")
-    mutes: Words = Field([], description="Words that keep a paper out of every mail")
-    timezone: str = Field("UTC", max_length=64, description="IANA time zone", examples=["Europe/Berlin"])
-    hour: int = Field(8, ge=0, le=23, description="Local hour of the mail")
-    weekdays: Words = Field([], description="Days such as monday; empty means Monday to Friday")
-    papers: int = Field(10, ge=1, le=MAXIMUM_PAPERS, description="Most papers in one mail")
 
 
 class Accepted(BaseModel):
@@ -77,6 +61,7 @@ class Accepted(BaseModel):
         "If this address can be subscribed, a mail is on its way that asks its owner to confirm. "
         "Nothing else is sent before that."
     )
+    understood: list[Meaning] = Field(description="How each interest was understood")
 
 
 class TrendPart(BaseModel):
@@ -175,7 +160,7 @@ def subscribe(
     request: Request, site: SiteDep, _even: EvenTime, body: SubscriptionRequest, writing: WritingDep
 ) -> Accepted:
     """Ask for digests. The owner of the address gets one mail to confirm; the answer is the same for all."""
-    preferences = read_preferences(body.model_dump(exclude={"address"}))
+    preferences = read_preferences(body.fields())
     origin = origin_of(request, site, form="/api/v1/subscriptions", wording=WORDING)
     sign_up(
         writing.session,
@@ -186,7 +171,7 @@ def subscribe(
         origin=origin,
     )
     writing.ring_after("mail.deliver", "transactional")
-    return Accepted()
+    return Accepted(understood=meanings(preferences))
 
 
 @router.get("/papers", dependencies=[Kept])

@@ -22,6 +22,7 @@ from service.web import (
     manage,
     metrics,
     pages,
+    preferences_api,
     subscriptions,
     trend_page,
     webhooks,
@@ -96,6 +97,7 @@ def create_app(
         health,
         metrics,
         api,
+        preferences_api,
         answers_api,
         webhooks,
     ):

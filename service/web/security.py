@@ -29,7 +29,16 @@ PRIVATE_HEADERS = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 # Their paths hold a token, or somebody's mail.
-PRIVATE_PATHS = ("/confirm/", "/list/", "/preferences/", "/unsubscribe/", "/manage/", "/mailbox")
+PRIVATE_PATHS = (
+    "/confirm/",
+    "/list/",
+    "/preferences/",
+    "/unsubscribe/",
+    "/manage/",
+    "/mailbox",
+    "/api/v1/preferences",
+    "/api/v1/libraries",
+)
 # Asked by the machine that runs us, under whatever name it has for us; they build no links.
 HOST_FREE_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -141,6 +141,10 @@ def test_description_is_public_and_whole(lite: Visitor) -> None:
     description = lite.get("/api/v1/openapi.json").json()
     assert set(description["paths"]) == {
         "/api/v1/subscriptions",
+        "/api/v1/preferences",
+        "/api/v1/preview",
+        "/api/v1/libraries",
+        "/api/v1/libraries/{library_id}",
         "/api/v1/papers",
         "/api/v1/papers/{paper_id}",
         "/api/v1/days",

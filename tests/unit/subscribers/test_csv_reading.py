@@ -1,6 +1,7 @@
 """Lists as people make them: what is read, and how each line that can't be is reported."""
 
 import io
+import json
 
 import pytest
 
@@ -150,3 +151,32 @@ def test_a_file_without_a_header_is_told_so_without_its_addresses(content: str, 
         read(content)
 
     assert "ann" not in str(raised.value).lower()
+
+
+def test_interests_stand_in_cells_of_their_own() -> None:
+    named = json.dumps([{"name": "Mine", "text": "LoRA, not vision", "weight": 2}]).replace('"', '""')
+    [line] = read(
+        "email,about,words,categories,authors,examples,interests,explore\n"
+        f'ann@example.org,"speech, not music; by Ada Lovelace",mamba,cs.*,,2401.01234,"{named}",no\n'
+    )
+
+    assert isinstance(line, Line)
+    assert line.preferences == read_preferences(
+        {
+            "about": "speech, not music\nby Ada Lovelace",
+            "words": "mamba",
+            "categories": "cs.*",
+            "examples": "2401.01234",
+            "interests": [{"name": "Mine", "phrases": ["LoRA"], "against": ["vision"], "weight": 2}],
+            "explore": "no",
+        }
+    )
+    assert not line.preferences.explores
+
+
+@pytest.mark.parametrize("cell", ["[", "{}", "3", '[{""text"": 3}]', '[{""txt"": ""x y""}]'])
+def test_interests_that_are_none_are_named(cell: str) -> None:
+    [problem] = read(f'email,interests\nann@example.org,"{cell}"\n')[:1]
+
+    assert isinstance(problem, Problem)
+    assert problem.field.startswith("interests")
