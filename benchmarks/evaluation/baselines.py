@@ -35,8 +35,10 @@ class ByPaper:
         self.name = name
         self._key = key
 
-    def order(self, case: Case) -> list[str]:
+    def order(self, case: Case) -> list[str] | None:
         pool = [paper for paper in case.world.papers if paper.id in case.pool]
+        if not any(paper.listed_on for paper in pool):
+            return None  # of these nothing but the text is known: all would be tied, and their names decide
         return [paper.id for paper in sorted(pool, key=lambda one: (self._key(one), one.id), reverse=True)]
 
 

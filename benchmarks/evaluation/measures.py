@@ -1,6 +1,6 @@
 """Measures of one order against the truth, and how sure their averages are."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,14 +83,27 @@ class Estimate:
     high: float
 
 
+def ratio(values: Sequence[float], others: Sequence[float], groups: Sequence[str]) -> Estimate:
+    """Divide the mean of ``values`` by that of ``others``, with an interval as :func:`estimate` has it."""
+    mine, theirs = np.array(values, np.float64), np.array(others, np.float64)
+    found = [float(mine[row].mean() / max(theirs[row].mean(), 1e-9)) for row in _draws(groups)]
+    low, high = np.percentile(found, [2.5, 97.5])
+    return Estimate(float(mine.mean() / max(theirs.mean(), 1e-9)), float(low), float(high))
+
+
+def _draws(groups: Sequence[str]) -> Iterator[npt.NDArray[np.intp]]:
+    """Draw whole groups again and again; give the cases of each drawing."""
+    _, number = np.unique(np.array(groups), return_inverse=True)
+    members = [np.flatnonzero(number == group) for group in range(number.max() + 1)]
+    for row in np.random.default_rng(20260213).integers(0, len(members), (RESAMPLES, len(members))):
+        yield np.concatenate([members[one] for one in row])
+
+
 def estimate(values: Sequence[float], groups: Sequence[str], *, median: bool = False) -> Estimate:
     """Average ``values``; whole groups are drawn again: cases of one list are no independent witnesses."""
     average = np.median if median else np.mean
     array = np.array(values, np.float64)
-    _, number = np.unique(np.array(groups), return_inverse=True)
-    members = [np.flatnonzero(number == group) for group in range(number.max() + 1)]
-    draw = np.random.default_rng(20260213).integers(0, len(members), (RESAMPLES, len(members)))
-    means = [float(average(array[np.concatenate([members[one] for one in row])])) for row in draw]
+    means = [float(average(array[row])) for row in _draws(groups)]
     low, high = np.percentile(means, [2.5, 97.5])
     return Estimate(float(average(array)), float(low), float(high))
 
