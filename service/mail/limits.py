@@ -12,6 +12,7 @@ BURST_SECONDS = 1.0  # what may go at once after a lull: as much as goes in a se
 LINE_SECONDS = 900.0  # nobody is told to wait longer: by then the pace may be another
 CUT_SPACING = 30.0  # answers to what was under way at the same moment are one reason to slow down, not many
 RECOVERY_SECONDS = 1200.0  # in which a pace climbs as much as there was before its first cut
+NEARLY = 1e-3  # of a message: seconds since 1970 are not kept more exactly
 SLOWEST = 1 / 60  # messages a second
 
 
@@ -57,9 +58,8 @@ class Bucket:
         if count < 0:
             self.due = max(now, due + count * interval)
             return Grant(0, 0.0)
-        granted = (
-            min(count, int((now + slack - due) / interval + 1 + 1e-9)) if due <= now + slack + 1e-9 else 0
-        )
+        room = (now + slack - due) / interval + 1 + NEARLY
+        granted = max(0, min(count, int(room)))
         self.due = due + granted * interval
         left = count - granted
         if left <= 0:

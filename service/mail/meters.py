@@ -21,6 +21,7 @@ from service.mail.limits import (
     BURST_SECONDS,
     CUT_SPACING,
     LINE_SECONDS,
+    NEARLY,
     RECOVERY_SECONDS,
     SLOWEST,
     Bucket,
@@ -130,9 +131,7 @@ for i, key in ipairs(KEYS) do
   if count < 0 then
     due = math.max(now, due + count * interval)
   else
-    if due <= now + slack + 1e-9 then
-      granted = math.min(count, math.floor((now + slack - due) / interval + 1 + 1e-9))
-    end
+    granted = math.max(0, math.min(count, math.floor((now + slack - due) / interval + 1 + {NEARLY})))
     due = due + granted * interval
     local left = count - granted
     if left > 0 then

@@ -183,7 +183,7 @@ class _Run:
             if chunk > 0 and len(self.waiting) < WAITING_AT_MOST and self._anything_waits():
                 if not await self._relay_is_ready():
                     break
-                claimed = self._claim(chunk)
+                claimed = self._claim(chunk) or await self._claim_suspect()
                 taken += claimed
             if not (claimed or self.waiting):
                 break
@@ -228,33 +228,36 @@ class _Run:
 
     # -- claiming ------------------------------------------------------------------------------------
 
-    def _claim(self, limit: int) -> int:
+    def _claim(self, limit: int, *, is_suspect: bool = False) -> int:
         """Claim a chunk, then compose it; return how many were claimed. Those with a letter are held.
 
         The claim is committed first: a letter that takes its worker down leaves a trace by it. Consent is
         asked after it, and whoever leaves from then on is cancelled before their turn comes (claiming.begin).
         """
         now = self.renewed_at = self.clock()
-        claimed: list[Claimed] = []
-        for is_suspect in (False, True):
-            if not claimed:
-                with self.database.transaction() as session:
-                    claimed = claiming.claim(
-                        session,
-                        queue=self.queue,
-                        kinds=self.composers,
-                        holder=self.holder,
-                        now=now,
-                        limit=limit,
-                        is_suspect=is_suspect,
-                    )
-        if claimed:
-            self.claimed = claimed
+        with self.database.transaction() as session:
+            self.claimed = claiming.claim(
+                session,
+                queue=self.queue,
+                kinds=self.composers,
+                holder=self.holder,
+                now=now,
+                limit=limit,
+                is_suspect=is_suspect,
+            )
+        count = len(self.claimed)
+        if count:
             with self.database.transaction() as session:
-                letters = self._compose_claimed(session, claimed)
-            self.claimed = []
+                letters = self._compose_claimed(session, self.claimed)
             self.held.extend(letters)
-        return len(claimed)
+        self.claimed = []
+        return count
+
+    async def _claim_suspect(self) -> int:
+        """Claim one that may take us down, once all that was sent before it is written down."""
+        await self._land(0)
+        self._turn({})
+        return self._claim(1, is_suspect=True)
 
     def _compose_claimed(self, session: Session, claimed: Sequence[Claimed]) -> list[tuple[Claimed, Letter]]:
         composed = self._compose(session, claimed)
