@@ -1,6 +1,7 @@
 """Libraries of one's own: look at what a file holds, keep it, weigh it, delete it, by one's own link."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -27,13 +28,14 @@ PROBLEMS_SHOWN = 20
 TITLES_SHOWN = 5
 
 
-async def read_upload(request: Request) -> FormData:
-    """Return a form that brings a library, as a file or as text.
+async def read_upload(request: Request) -> AsyncIterator[FormData]:
+    """Give a form that brings a library, as a file or as text; the file is closed afterwards.
 
     Raises:
         HTTPException: 400, the body is malformed or holds more than such a form.
     """
-    return await request.form(max_files=1, max_fields=10, max_part_size=2 * MOST_BYTES)
+    async with request.form(max_files=1, max_fields=10, max_part_size=2 * MOST_BYTES) as form:
+        yield form
 
 
 UploadDep = Annotated[FormData, Depends(read_upload)]
