@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 
 DROP = "DROP"  # close the connection without a word
 SILENCE = "SILENCE"  # say nothing and go on reading
-# What to answer at a stage (greeting, ehlo, starttls, auth, mail, rcpt, data, dot, rset), given the numbers
-# of the connection and of the message on it, both from 1; None for the usual answer.
+CUT = "\0CUT"  # at the end of an answer: close right after it, in the middle of a line
+STALL = "STALL"  # to a message: read no further
+# What to answer at a stage (greeting, ehlo, starttls, auth, mail, rcpt, data, body, dot, rset), given the
+# numbers of the connection and of the message on it, both from 1; None for the usual answer. "body" is the
+# message's first line: DROP and STALL can be done then, before the dot.
 Script = Callable[[str, int, int], str | None]
 
 USUAL = {
@@ -127,6 +130,13 @@ class _Talk:
         if not self.answered.startswith("354"):
             return True
         lines = []
+        in_the_middle = self.relay.script("body", self.number, self.message)
+        if in_the_middle == STALL:
+            self.writer.transport.pause_reading()
+            await asyncio.Event().wait()
+        if in_the_middle == DROP:
+            await self.reader.readline()
+            return False
         while (line := await self.reader.readline()) != b".\r\n":
             if not line:
                 return False
@@ -147,8 +157,12 @@ class _Talk:
             self.answered = usual
         if self.answered == DROP:
             return False
+        if self.answered.endswith(CUT):
+            self.writer.write(self.answered.removesuffix(CUT).encode("latin-1"))
+            await self.writer.drain()
+            return False
         if self.answered != SILENCE:
-            self.writer.write(f"{self.answered}\r\n".encode())
+            self.writer.write(f"{self.answered}\r\n".encode("latin-1"))
             await self.writer.drain()
         return not self.answered.startswith("421")
 
