@@ -57,9 +57,9 @@ class Linked(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """Papers of a digest in both parts, with places for links to their reader's own pages."""
+    """One paper or several of a digest in both parts, with places for links to their reader's own pages."""
 
-    text: Linked
+    text: Linked  # of a single paper without its heading, which is first
     html: Linked
 
 
@@ -80,13 +80,18 @@ class Outline(NamedTuple):
     between: tuple[bytes, ...]  # what stands between the papers of the trending list
     size: int
 
-    def fill(self, words: dict[str, Fragment], cards: list[bytes]) -> list[bytes]:
-        """Return the pieces with everything put in."""
+    def fill(
+        self, words: dict[str, Fragment], headings: Sequence[bytes], cards: Sequence[bytes]
+    ) -> list[bytes]:
+        """Return the pieces with everything put in; a heading stands before each of the last cards."""
         pieces = list(self.pieces)
         for index, name in self.words:
             pieces[index] = words[name].coded
         for index, card in zip(self.cards, cards, strict=True):
             pieces[index] = card
+        if headings:
+            for index, heading in zip(self.cards[-len(headings) :], headings, strict=True):
+                pieces[index - 1] += heading
         return pieces
 
     def size_with(self, words: dict[str, Fragment]) -> int:
@@ -130,18 +135,19 @@ class AssemblyPress(Press):
         for share in templates.ABSTRACT_SHARES:
             limit = templates.abstract_limit(len(hot) + len(own), share)
             entries = [page.list_of(hot, limit)] if hot else []
-            entries += [_entry(card, number, limit) for number, card in enumerate(own, len(hot) + 1)]
+            entries += [_entry(card, limit) for card in own]
             size = rest + sum([entry.html.size_with(html_link) for entry in entries])
             if size <= templates.HTML_GOAL_BYTES:
                 break
         templates.check_size(size)
+        headings = [_heading(card.title, number).coded for number, card in enumerate(own, len(hot) + 1)]
         into_text, into_html = text_link.coded.join, html_link.coded.join
         between = f"--{boundary}\r\n".encode("ascii")
         pieces = [
             between,
-            *page.text.fill(text_words, [into_text(entry.text.pieces) for entry in entries]),
+            *page.text.fill(text_words, headings, [into_text(entry.text.pieces) for entry in entries]),
             between,
-            *page.html.fill(html_words, [into_html(entry.html.pieces) for entry in entries]),
+            *page.html.fill(html_words, (), [into_html(entry.html.pieces) for entry in entries]),
             between[:-2],
             b"--\r\n",
         ]
@@ -187,9 +193,10 @@ class _Page:
 
     def _make_list(self, cards: tuple[Card, ...], limit: int) -> Entry:
         """Join the trending list, which comes first."""
-        entries = [_entry(card, number, limit) for number, card in enumerate(cards, 1)]
+        entries = [_entry(card, limit) for card in cards]
+        headed = [_headed(card, number, limit) for number, card in enumerate(cards, 1)]
         return Entry(
-            text=_strung([entry.text for entry in entries], self.text.between),
+            text=_strung(headed, self.text.between),
             html=_strung([entry.html for entry in entries], self.html.between),
         )
 
@@ -242,13 +249,25 @@ def _fragment(text: str) -> Fragment:
 
 
 @lru_cache(ENTRIES)
-def _entry(card: Card, number: int, limit: int) -> Entry:
+def _entry(card: Card, limit: int) -> Entry:
     reasons, bare = card.reasons[: templates.REASONS_SHOWN], replace(card, reasons=())
-    heading = _fragment(templates.write_heading(card, number))
     return Entry(
-        text=_filled(_card("txt", bare, limit), {"heading": heading, "reasons": _reasons("txt", reasons)}),
+        text=_filled(_card("txt", bare, limit), {"heading": _NOTHING, "reasons": _reasons("txt", reasons)}),
         html=_filled(_card("html", bare, limit), {"reasons": _reasons("html", reasons)}),
     )
+
+
+def _headed(card: Card, number: int, limit: int) -> Linked:
+    heading, text = _heading(card.title, number), _entry(card, limit).text
+    return Linked((heading.coded + text.pieces[0], *text.pieces[1:]), text.size + heading.size)
+
+
+@lru_cache(PHRASES)
+def _heading(title: str, number: int) -> Fragment:
+    return _fragment(templates.write_heading(title, number))
+
+
+_NOTHING = Fragment(b"", 0)
 
 
 def _filled(frame: Frame, values: dict[str, Fragment]) -> Linked:

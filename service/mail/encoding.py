@@ -9,7 +9,6 @@ import re
 
 LONGEST = 75  # octets of a line before the "=" of a soft break
 _UNSAFE = re.compile(rb"[^\n -<>-~]|^\.| (?=[ \n]|\Z)", re.MULTILINE)
-_PLAIN = re.compile(r"[!-\-/-<>-~][!-<>-~]*")
 _CODES = {bytes([octet]): b"=%02X" % octet for octet in range(256)}
 
 
@@ -17,7 +16,7 @@ def quoted_printable(text: str) -> bytes:
     """Encode ``text``, whose lines end in a bare line feed."""
     if not text:
         return b""
-    if _PLAIN.fullmatch(text) and (plain := _broken(text)):
+    if _is_plain(text) and (plain := _broken(text)):
         return plain
     safe = _UNSAFE.sub(_code, text.encode("utf-8")).split(b"\n")
     last = len(safe) - 1
@@ -41,8 +40,20 @@ def quoted_printable(text: str) -> bytes:
     return b"".join(coded)
 
 
+def _is_plain(text: str) -> bool:
+    """Say whether a text is one line in which nothing needs an escape: a link or a few words."""
+    return (
+        text.isascii()
+        and text.isprintable()
+        and "=" not in text
+        and "  " not in text
+        and text[0] != "."
+        and text[-1] != " "
+    )
+
+
 def _broken(text: str) -> bytes:
-    """Break one line of plain signs, a link most often; give nothing if a piece would begin with a dot."""
+    """Break one line of plain signs; give nothing if a piece would begin with a dot."""
     lines = [text[start : start + LONGEST] for start in range(0, len(text), LONGEST)]
     if any(line[0] == "." for line in lines[1:]):
         return b""

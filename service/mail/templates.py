@@ -91,7 +91,7 @@ def _body(letter: Letter, words: dict[str, Any], part: Part, share: float) -> st
 
     def card(paper: Card, number: int) -> Markup:
         reasons = fill_reasons(part, paper.reasons)
-        heading = write_heading(paper, number)
+        heading = write_heading(paper.title, number)
         written = fill_card(part, paper, limit, heading=heading, reasons=reasons, list_url=letter.list_url)
         return Markup(written)  # noqa: S704 - our own template's words
 
@@ -119,9 +119,9 @@ def fill_card(part: Part, paper: Card, limit: int, *, heading: str, reasons: str
     return fill("digest", f"card.{part}", words)
 
 
-def write_heading(paper: Card, number: int) -> str:
-    """Write a paper's title for plain text, with its ``number`` from 1."""
-    return wrap(f"{number}. {excerpt(paper.title, 300)}")
+def write_heading(title: str, number: int) -> str:
+    """Write the title of a paper for plain text, with its ``number`` from 1. Its words begin with it."""
+    return wrap(f"{number}. {excerpt(title, 300)}")
 
 
 def fill_reasons(part: Part, reasons: Sequence[str]) -> str:
