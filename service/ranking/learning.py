@@ -22,9 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from service.ranking.corpus import Corpus, Floats
+from service.ranking.signals import term_cosines
 from service.ranking.values import Profile
 
-LEAST_LIKED, LEAST_DISLIKED = 3, 8  # answers below which nothing is learned
+LEAST_LIKED, LEAST_DISLIKED = 3, 2  # answers from which on a model is of use (docs/evaluation.md)
+LIKED_ALONE = 20  # from so many on it is of use without any that were not liked
 STRENGTH = 10.0  # C: how much the answers count against keeping to the middle
 NEGATIVE_WEIGHT = 0.5
 BACKGROUND_WEIGHT = 0.5
@@ -34,9 +36,8 @@ MEANING = 0.25  # share of the vectors' likeness in the likeness of two papers, 
 BIAS = 1.0  # what any two papers have in common: lets the model be for or against everything
 STEPS = 40
 MOST_ANSWERS = 500  # of one person
-BLOCK_NUMBERS = 1 << 22  # in one block's products: 16 MB
-MOST_ROWS = 2_048  # answered papers of one block, all people together
-ROWS_AT_ONCE = 32
+WORDS_NAMED, PAPERS_NAMED = 10, 5
+BLOCK_NUMBERS = 1 << 20  # in one block's products: 4 MB, near the processor
 
 Places = npt.NDArray[np.int64]
 
@@ -89,8 +90,9 @@ class Model:
 
 
 def is_enough(profile: Profile) -> bool:
-    """Say whether there are answers enough to learn from."""
-    return len(profile.liked) >= LEAST_LIKED and len(profile.disliked) >= LEAST_DISLIKED
+    """Say whether there are answers enough to learn from; the examples of interests count as liked."""
+    liked = len(set(profile.liked).union(*(one.examples for one in profile.interests)))
+    return liked >= LIKED_ALONE or (liked >= LEAST_LIKED and len(profile.disliked) >= LEAST_DISLIKED)
 
 
 def scores(corpus: Corpus, profiles: Sequence[Profile]) -> Floats:
@@ -103,44 +105,31 @@ def scores(corpus: Corpus, profiles: Sequence[Profile]) -> Floats:
         return result
     given = [Given.of(corpus, profile) for profile in profiles]
     background = background_of(corpus)
+    others = np.array([products(corpus, place) for place in background.tolist()])
     for rows in _blocks(given):
-        block = [given[row] for row in rows]
-        answered = np.unique(np.concatenate([one.places for one in block]))
-        known = np.concatenate([answered, background])
-        products = likeness(corpus, known, np.concatenate([np.arange(corpus.count), answered]))
-        own, others = products[: len(answered)], products[len(answered) :]
-        model = train(block, answered, background, own[:, corpus.count :], others)
-        amounts = np.zeros((len(block), len(answered)), np.float32)
-        for row, one in enumerate(block):
-            amounts[row, np.searchsorted(answered, one.places)] = model.own[row, : len(one.places)]
-        result[rows] = amounts @ own[:, : corpus.count] + model.others @ others[:, : corpus.count]
+        model = train(corpus, [given[row] for row in rows], background, others[:, background])
+        result[rows] = model.others @ others
+        for row, amounts in zip(rows, model.own, strict=True):
+            for place, amount in zip(given[row].places.tolist(), amounts.tolist(), strict=False):
+                result[row] += np.float32(amount) * products(corpus, place)
     return result
 
 
-def train(
-    block: Sequence[Given], answered: Places, background: Places, among: Floats, others: Floats
-) -> Model:
-    """Learn from the answers of a block of people.
-
-    ``among`` holds the products of the papers ``answered`` (ascending) with each other, ``others`` those of
-    the background with all candidates, then with ``answered``.
-    """
+def train(corpus: Corpus, block: Sequence[Given], background: Places, apart: Floats) -> Model:
+    """Learn from the answers of a block of people; ``apart`` are the products of the ``background``."""
     size = max((len(one.places) for one in block), default=0)
-    where = np.zeros((len(block), size), np.int64)
-    signs, weights = np.zeros((2, len(block), size), np.float32)
-    for row, one in enumerate(block):
-        where[row, : len(one.places)] = np.searchsorted(answered, one.places)
-        signs[row, : len(one.places)] = one.signs
-        weights[row, : len(one.places)] = one.weights
-    crossed = others[:, others.shape[1] - len(answered) :].T
-    apart = others[:, background]
-    # A paper somebody spoke of is no background to them.
-    spoken = np.zeros((len(block), len(answered)), np.bool_)
-    np.put_along_axis(spoken, where, weights > 0, axis=1)
-    met = np.isin(background, answered)
+    told = np.zeros((len(block), size), np.float32)
+    own = np.zeros((len(block), size, size), np.float32)
+    crossed = np.zeros((len(block), size, len(background)), np.float32)
     silent = np.full((len(block), len(background)), BACKGROUND_WEIGHT / max(len(background), 1), np.float32)
-    silent[:, met] *= ~spoken[:, np.searchsorted(answered, background[met])]
-    return solve(among[where[:, :, None], where[:, None, :]], crossed[where], apart, signs * weights, silent)
+    for row, one in enumerate(block):
+        count = len(one.places)
+        told[row, :count] = one.signs * one.weights
+        own[row, :count, :count] = among(corpus, one.places)
+        for at, place in enumerate(one.places.tolist()):
+            crossed[row, at] = products(corpus, place)[background]
+        silent[row, np.isin(background, one.places)] = 0  # who spoke of a paper is not silent on it
+    return solve(own, crossed, apart, told, silent)
 
 
 def solve(own: Floats, crossed: Floats, apart: Floats, told: Floats, silent: Floats) -> Model:
@@ -178,76 +167,44 @@ def background_of(corpus: Corpus) -> Places:
     return np.sort(np.argsort(codes, kind="stable")[:BACKGROUND])
 
 
-def likeness(corpus: Corpus, rows: Places, columns: Places) -> Floats:
-    """Give the products of papers: of words, of meaning where there are vectors, and BIAS."""
-    products = words_in_common(corpus, rows, columns)
-    vectors = meaning(corpus)
-    if vectors is not None:
-        products *= np.float32(1 - MEANING)
-        products += np.float32(MEANING) * (vectors[rows] @ vectors[columns].T)
-    return products + np.float32(BIAS)
+def products(corpus: Corpus, place: int) -> Floats:
+    """Give the products of the paper at ``place`` with all candidates; kept, since many answer the same."""
+    kept = corpus.kept.setdefault("products", {})
+    if place not in kept:
+        found = term_cosines(corpus, place) + np.float32(0)
+        if (dense := corpus.dense) is not None:
+            found *= np.float32(1 - MEANING)
+            found += np.float32(MEANING) * (dense.centred[: corpus.count] @ dense.centred[place])
+        kept[place] = found + np.float32(BIAS)
+    return kept[place]  # type: ignore[no-any-return]
 
 
-def meaning(corpus: Corpus) -> Floats | None:
-    """Give the vectors of all papers less what the candidates have in common, of length 1; None without any.
-
-    All sentence vectors lean to one side: without that, every two papers seem alike.
-    """
-    vectors: Floats | None = getattr(corpus, "meaning", None)
-    if vectors is None or not corpus.count:
-        return None
-    kept = corpus.kept.get("learning")
-    if kept is None:
-        known = np.any(vectors != 0, axis=1)
-        among = vectors[: corpus.count][known[: corpus.count]]
-        centred = np.where(known[:, None], vectors - (among.mean(axis=0) if len(among) else 0), 0)
-        lengths = np.linalg.norm(centred, axis=1, keepdims=True)
-        kept = corpus.kept["learning"] = (centred / np.maximum(lengths, 1e-9)).astype(np.float32)
-    return kept  # type: ignore[no-any-return]
-
-
-def words_in_common(corpus: Corpus, rows: Places, columns: Places) -> Floats:
-    """Give the TF-IDF cosines of the papers at ``rows`` with those at ``columns``."""
-    table = corpus.likeness
-    entries, starts = _entries(table.starts, columns)
-    terms, values = table.term[entries], table.value[entries]
-    found = np.zeros((len(rows), len(columns)), np.float32)
-    filled = np.flatnonzero(np.diff(np.append(starts, len(entries))))
-    if not len(filled):
-        return found
-    asked = np.zeros((table.terms, ROWS_AT_ONCE), np.float32)
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        some = rows[start : start + ROWS_AT_ONCE]
-        at, firsts = _entries(table.starts, some)
-        number = np.repeat(np.arange(len(some)), np.diff(np.append(firsts, len(at))))
-        asked[table.term[at], number] = table.value[at]
-        products = asked[terms, : len(some)] * values[:, None]
-        found[start : start + len(some), filled] = np.add.reduceat(products, starts[filled], axis=0).T
-        asked[table.term[at], number] = 0
-    return found
-
-
-def _entries(starts: Places, places: Places) -> tuple[Places, Places]:
-    """Give the entries of the papers at ``places``, one after the other, and where each paper's begin."""
-    sizes = starts[places + 1] - starts[places]
+def among(corpus: Corpus, places: Places) -> Floats:
+    """Give the products of some papers with each other."""
+    terms = corpus.terms
+    sizes = terms.starts[places + 1] - terms.starts[places]
     firsts = np.cumsum(sizes) - sizes
-    return np.arange(int(sizes.sum())) + np.repeat(starts[places] - firsts, sizes), firsts
+    cells = np.arange(int(sizes.sum())) + np.repeat(terms.starts[places] - firsts, sizes)
+    used, column = np.unique(terms.term[cells], return_inverse=True)
+    rows = np.zeros((len(places), len(used)), np.float32)
+    rows[np.repeat(np.arange(len(places)), sizes), column] = terms.likeness[cells]
+    found: Floats = rows @ rows.T
+    if (dense := corpus.dense) is not None:
+        found *= np.float32(1 - MEANING)
+        found += np.float32(MEANING) * (dense.centred[places] @ dense.centred[places].T)
+    return found + np.float32(BIAS)
 
 
 def _blocks(given: Sequence[Given]) -> Iterator[list[int]]:
     """Part people into blocks of like many answers, small enough to be worked out at once."""
     order = sorted(range(len(given)), key=lambda row: len(given[row].places))
     block: list[int] = []
-    union: set[int] = set()
     for row in order:
         size = max(len(given[row].places), 1)
-        joined = union.union(given[row].places.tolist())
-        numbers = (len(block) + 1) * size * (size + BACKGROUND)
-        if block and (numbers > BLOCK_NUMBERS or len(joined) > MOST_ROWS):
+        if block and (len(block) + 1) * size * (size + BACKGROUND) > BLOCK_NUMBERS:
             yield block
-            block, joined = [], set(given[row].places.tolist())
+            block = []
         block.append(row)
-        union = joined
     if block:
         yield block
 
@@ -256,3 +213,74 @@ def _chance(values: npt.NDArray[Any]) -> Floats:
     """Give 1 / (1 + exp(-value)) without overflow."""
     chance: Floats = (np.tanh(values * np.float32(0.5)) + 1) * np.float32(0.5)
     return chance
+
+
+# -- what was learned, in words -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What weighs most in somebody's model, the heaviest first.
+
+    ``words_for`` occur in a paper that was liked, ``words_against`` in one that was not; ``papers`` are ids.
+    """
+
+    words_for: tuple[str, ...]
+    words_against: tuple[str, ...]
+    papers: tuple[str, ...]
+
+
+def explain(corpus: Corpus, profile: Profile) -> Learned | None:
+    """Say what weighs most in the model of ``profile``; None where there are not answers enough for one."""
+    if not is_enough(profile) or not corpus.count:
+        return None
+    given, background = Given.of(corpus, profile), background_of(corpus)
+    apart = np.array([products(corpus, place) for place in background.tolist()])[:, background]
+    model = train(corpus, [given], background, apart)
+    amounts = np.concatenate([model.own[0, : len(given.places)], model.others[0]])
+    weights = term_weights(corpus, np.concatenate([given.places, background]), amounts)
+    said = {sign: _terms_in(corpus, given.places[given.signs == sign]) for sign in (1, -1)}
+    heaviest = np.argsort(-np.abs(amounts[: len(given.places)]), kind="stable")[:PAPERS_NAMED]
+    return Learned(
+        words_for=_names(corpus, weights, said[1]),
+        words_against=_names(corpus, -weights, said[-1]),
+        papers=tuple(corpus.papers[given.places[one]].id for one in heaviest.tolist()),
+    )
+
+
+def term_weights(corpus: Corpus, places: Places, amounts: Floats) -> Floats:
+    """Give the weight of each word and pair of words in a model: its part of w, the meaning aside."""
+    terms = corpus.terms
+    weights = np.zeros(len(terms.term_starts) - 1, np.float32)
+    for place, amount in zip(places.tolist(), amounts.tolist(), strict=True):
+        cells = slice(terms.starts[place], terms.starts[place + 1])
+        weights[terms.term[cells]] += np.float32(amount) * terms.likeness[cells]
+    return weights
+
+
+def _terms_in(corpus: Corpus, places: Places) -> Places:
+    terms = corpus.terms
+    cells = [terms.term[terms.starts[place] : terms.starts[place + 1]] for place in places.tolist()]
+    return np.unique(np.concatenate(cells)).astype(np.int64) if cells else np.empty(0, np.int64)
+
+
+def _names(corpus: Corpus, weights: Floats, said: Places) -> tuple[str, ...]:
+    """Name the terms of ``said`` with the highest weights above 0, as they are mostly written."""
+    heaviest = said[np.argsort(-weights[said], kind="stable")][: 3 * WORDS_NAMED]
+    named: list[str] = []
+    for term in heaviest[weights[heaviest] > 0].tolist():
+        name = _name(corpus, term)
+        if not any(name in other or other in name for other in named):  # a pair and its words are one thing
+            named.append(name)
+    return tuple(named[:WORDS_NAMED])
+
+
+def _name(corpus: Corpus, term: int) -> str:
+    terms, size = corpus.terms, len(corpus.stem_numbers)
+    stems = [term] if term < size else list(divmod(int(terms.pairs[term - size]), size))
+    return " ".join(_written(corpus, stem) for stem in stems)
+
+
+def _written(corpus: Corpus, stem: int) -> str:
+    numbers = corpus.run[corpus.stem_postings.of(stem)]
+    return corpus.words[int(np.bincount(numbers).argmax())]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.ranking import matching, turns
-from service.ranking.answers import Answering, by_likeness
+from service.ranking.answers import Answering, by_learning
 from service.ranking.corpus import Corpus, Floats, Ints
 from service.ranking.explaining import Explainer, Holder
 from service.ranking.groups import LIKENESS_COST, Field, pool_depth, trending_count
@@ -35,7 +35,7 @@ _key = attrgetter(*(one.name for one in fields(Interest) if one.name not in {"we
 
 
 def rank(
-    profile: Profile, corpus: Corpus, trends: Mapping[str, Trend], *, answering: Answering = by_likeness
+    profile: Profile, corpus: Corpus, trends: Mapping[str, Trend], *, answering: Answering = by_learning
 ) -> list[Ranked]:
     """Order every candidate that is new to one person and not muted, best first.
 
@@ -52,7 +52,7 @@ def select(
     *,
     counts: Sequence[int],
     seeds: Sequence[int] | None = None,
-    answering: Answering = by_likeness,
+    answering: Answering = by_learning,
     likeness_cost: float = LIKENESS_COST,
 ) -> list[Selection]:
     """Choose for each profile at most its count of papers, with reasons. See :func:`choose`."""
@@ -75,7 +75,7 @@ def choose(
     *,
     counts: Sequence[int],
     seeds: Sequence[int] | None = None,
-    answering: Answering = by_likeness,
+    answering: Answering = by_learning,
     likeness_cost: float = LIKENESS_COST,
 ) -> "Iterator[Choices]":
     """Choose for each profile at most its count of papers, in two lists that share none, chunk by chunk.
@@ -155,7 +155,7 @@ class Ranking:
         profiles: Sequence[Profile],
         counts: Sequence[int],
         seeds: Sequence[int] | None = None,
-        answering: Answering = by_likeness,
+        answering: Answering = by_learning,
     ) -> Choices:
         """Choose for one chunk of people."""
         if len(self._numbers) > KEPT_ORDERS:
@@ -316,17 +316,19 @@ class Ranking:
             found.sort(key=lambda one: -one.share)
         return found
 
-    def rank(self, profile: Profile, answering: Answering = by_likeness) -> list[Ranked]:
+    def rank(self, profile: Profile, answering: Answering = by_learning) -> list[Ranked]:
         """Order every candidate that is new to one person and not muted, best first."""
         people = self._people([profile], [0], None, answering)
         closed = people.closed[0, : self.corpus.count]
         keys = self._keys(people)
         found = [matching.match(self.corpus, one).hints for one in profile.interests if one.weight > 0]
-        own, _, is_fused = people.of_one()
+        own, worse, is_fused = people.of_one()
         if own is not None and is_fused:
             found.append(np.where(own > 0, own, own + 1))
         hints = np.max(found, axis=0) if found else np.zeros(self.corpus.count)
         scores = np.where(keys > 0, 1 + keys, 0.5 * hints + 0.49 * self.heat)
+        if worse is not None:
+            scores[worse[:-1] & (keys == 0)] -= 1
         order = np.lexsort((-np.arange(self.corpus.count), -self.heat, -scores))
         held, mutes = self._interests(profile, people, 0), mutes_of(profile)
         return [

@@ -70,7 +70,7 @@ def create_app(
         cache=PageCache(page_seconds),
         answer_seconds=answer_seconds,
         minimum_fill_seconds=minimum_fill_seconds,
-        lists=ListBoard(patience=patience(parts.settings)),
+        lists=ListBoard(patience=patience(parts.settings), phrases=lambda: parts.phrase_vectors),
     )
     site.templates.globals["offer"] = forms.choices()
     app = FastAPI(

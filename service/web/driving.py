@@ -15,6 +15,7 @@ from service.papers import shelf
 from service.ranking import learning
 from service.subscribers import answers, changing
 from service.subscribers.consent import Origin
+from service.subscribers.libraries import keeping
 from service.subscribers.links import list_token
 from service.subscribers.preferences import Preferences
 from service.subscribers.tables import SubscriberRow
@@ -86,7 +87,9 @@ def _page(site: Site, session: Session, token: str, *, saved: str = "", refused:
         return dead_link(site, "preferences")
     person, present = found
     given = answers.load(session, person.id)
-    heaviest = sum(one.weight for one in present.interests) or 1.0
+    profile, corpus = site.lists.learned(session, person, site.now())
+    libraries = keeping.list_libraries(session, person.id)
+    whole = sum(one.weight for one in (*present.interests, *libraries)) or 1.0
     return site.page(
         "drives.html",
         status=422 if refused else 200,
@@ -94,14 +97,16 @@ def _page(site: Site, session: Session, token: str, *, saved: str = "", refused:
         list_token=list_token(keyring, person),
         saved=saved,
         refused=refused,
-        interests=[(one, one.weight / heaviest) for one in present.interests],
+        interests=[(one, one.weight / whole) for one in present.interests],
+        libraries=[(one, one.weight / whole) for one in libraries],
         mutes=present.mutes,
         given=given[: -ANSWERS_SHOWN - 1 : -1],
         more=max(len(given) - ANSWERS_SHOWN, 0),
         papers=shelf.papers_by_id(session, [one.paper_id for one in given]),
         counts=count_answers(given),
-        learned=None,
+        learned=learning.explain(corpus, profile),
         half_life=round(math.log(2) / learning.DECAY),
         least_liked=learning.LEAST_LIKED,
         least_disliked=learning.LEAST_DISLIKED,
+        liked_alone=learning.LIKED_ALONE,
     )

@@ -1,6 +1,6 @@
 """What somebody's next digest would hold now, from papers looked up every few minutes for everybody."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from service.digests.choosing import Draft, load_full_profiles
 from service.digests.previewing import draft_now
 from service.digests.window import LONGEST_DAYS, Shelves
+from service.papers.embedding.phrases import PhraseVectors
 from service.ranking.corpus import Corpus
 from service.ranking.muting import muted
 from service.ranking.values import Profile
@@ -31,9 +32,15 @@ class Hidden:
 class ListBoard:
     """Keeps the papers one may choose from for five minutes. Safe to share by threads, one at a time."""
 
-    def __init__(self, *, patience: timedelta) -> None:
-        """Start empty; sources silent for longer than ``patience`` are out."""
+    def __init__(
+        self, *, patience: timedelta, phrases: Callable[[], PhraseVectors | None] = lambda: None
+    ) -> None:
+        """Start empty; sources silent for longer than ``patience`` are out.
+
+        ``phrases`` opens the vectors by which meaning counts as it does in the mail, when first needed.
+        """
         self._patience = patience
+        self._phrases = phrases
         self._lock = Lock()
         self._shelves: Shelves | None = None
 
@@ -75,5 +82,5 @@ class ListBoard:
     def _fresh(self, now: datetime) -> Shelves:
         """Look at the papers anew when the last look is too old. The caller holds the lock."""
         if self._shelves is None or not timedelta(0) <= now - self._shelves.now < FRESH:
-            self._shelves = Shelves(now, patience=self._patience)
+            self._shelves = Shelves(now, patience=self._patience, phrases=self._phrases())
         return self._shelves
