@@ -30,7 +30,7 @@ from tests.unit.mail.letter_samples import a_digest, a_sender, every_letter
 MOST_POINTS = 0.5
 AT = datetime.now(UTC)
 
-# Rules of html-validate that a mail breaks on purpose: it is written for programs far older than its standard.
+# Rules of html-validate that a mail breaks on purpose: it is written for programs older than the standard.
 HTML_ALLOWED = {
     "no-deprecated-attr": "align, width and cellpadding are what Outlook for Windows lays tables out by",
     "no-inline-style": "many programs drop or ignore the style element; the styles stand in each tag as well",
@@ -47,7 +47,7 @@ CLIENT_ALLOWED = {
     "word-break": "long addresses may stand out of the column there",
     "role attribute": "the screen reader reads tables as tables",
     "aria-label attribute": "the heading says the same",
-    "<body> element": "they put the mail into a div of their own; what the body sets stands further in as well",
+    "<body> element": "they put the mail into a div of their own; what body sets stands further in too",
     "transform": "said of text-transform: labels are in small letters there",
     "height property": "said of line-height and of the space between tables; nothing depends on it",
     "text-decoration": "links may be underlined in another way there",
@@ -140,16 +140,19 @@ const { HtmlValidate } = require("html-validate");
 const rules = JSON.parse(process.argv[3]);
 const linter = new HtmlValidate({ extends: ["html-validate:recommended"], rules });
 const report = await linter.validateString(readFileSync(process.argv[2], "utf8"));
-const said = report.results.flatMap((r) => r.messages.map((m) => `${m.ruleId} (line ${m.line}): ${m.message}`));
+const messages = report.results.flatMap((result) => result.messages);
+const said = messages.map((m) => `${m.ruleId} (line ${m.line}): ${m.message}`);
 console.log(JSON.stringify(said));
 """
 CLIENTS_CAN = """
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 const { caniemail } = await import(pathToFileURL(process.argv[3]).href);
-const found = caniemail({ clients: JSON.parse(process.argv[4]), html: readFileSync(process.argv[2], "utf8") });
+const html = readFileSync(process.argv[2], "utf8");
+const found = caniemail({ clients: JSON.parse(process.argv[4]), html });
 const said = [];
-for (const [client, issues] of found.issues.errors) for (const issue of issues) said.push([client, issue.title]);
+for (const [client, issues] of found.issues.errors)
+  for (const issue of issues) said.push([client, issue.title]);
 console.log(JSON.stringify(said));
 """
 
