@@ -1,6 +1,6 @@
 """Sixty days of many people, in fast motion, and a judge who reads every mail.
 
-    python -m benchmarks.simulation [--days 60] [--people 1000] [--from 2025-11-03] [--step 1] [--every 5]
+    python -m benchmarks.simulation [--days 60] [--people 1000] [--from 2025-09-08] [--step 1] [--every 5]
 
 Papers are the recorded ones of PAPERLARK_TEST_DATA (or ../shared/data), known only from the instant they
 were recorded on. People live in many zones, want mail daily, on weekdays or weekly, mute words, pause, move,
@@ -60,7 +60,7 @@ from service.subscribers.profiles import load_profiles
 from service.subscribers.tables import InterestRow, SubscriberRow
 from service.subscribers.topics import CATALOGUE, Topic
 
-START = date(2025, 11, 3)
+START = date(2025, 9, 8)  # of sixty days that were recorded without a gap
 COLLECT_EVERY = 6 * HOUR
 MUTES = ("survey", "video", "benchmark", "speech", "agent", "language model", "diffusion", "policy")
 OWN_PHRASES = ("mixture of experts", "chain of thought", "3D reconstruction", "tool use", "image editing")

@@ -5,8 +5,11 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from benchmarks.evaluation import baselines, cases, systems
+from benchmarks.evaluation.diversity import run_diversity
+from benchmarks.evaluation.goals import goal_lines, goals
 from benchmarks.evaluation.recorded import NoRecordedData, Recorded, open_recorded
 from benchmarks.evaluation.report import Task, as_json, peak_megabytes
 from benchmarks.evaluation.running import run_cases, run_trending
@@ -19,7 +22,7 @@ from service.papers.vectors import load_vectors, save_vectors
 from service.progress import Progress
 from service.ranking.tokens import TokenStore
 
-TASKS = ("trending", "phrases", "examples", "libraries", "dislikes")
+TASKS = ("trending", "phrases", "examples", "libraries", "dislikes", "diversity")
 ABOUT = {
     "phrases": "curated lists asked for by their name and headings",
     "examples": "later papers of curated lists, by the first ten",
@@ -48,11 +51,19 @@ def main(words: Sequence[str] | None = None) -> int:
             if not chosen.json:
                 sys.stdout.write("\n".join(task.lines()) + "\n\n")
                 sys.stdout.flush()
+    found = list(goals(tasks))
     seconds, memory = time.perf_counter() - started, peak_megabytes()
     if chosen.json:
-        about = {"split": chosen.split, "seconds": round(seconds, 1), "peak_megabytes": memory}
+        reached = [asdict(goal) | {"is_reached": goal.is_reached} for goal in found]
+        about: dict[str, object] = {
+            "goals": reached,
+            "split": chosen.split,
+            "seconds": round(seconds, 1),
+            "peak_megabytes": memory,
+        }
         sys.stdout.write(as_json(tasks, about) + "\n")
     else:
+        sys.stdout.write("".join(f"{line}\n" for line in goal_lines(found)))
         sys.stdout.write(f"split: {chosen.split}; {seconds:.0f} s; at most {memory:,} MB\n")
         sys.stdout.write("value [95 % interval by bootstrap over groups]; Spearman: median, all else: mean\n")
     return 0
@@ -73,7 +84,8 @@ def _tasks(recorded: Recorded, names: Sequence[str], side: Side | None, progress
     if "trending" in names:
         yield from run_trending(recorded, side, progress)
     store = load_vectors(cache_folder())
-    under_test = _systems(recorded, progress, store)
+    embed = _embed(progress)
+    under_test = _systems(recorded, embed, store)
     ask = {
         "phrases": cases.from_phrases,
         "examples": cases.from_examples,
@@ -83,12 +95,18 @@ def _tasks(recorded: Recorded, names: Sequence[str], side: Side | None, progress
     for name in [name for name in TASKS if name in names and name in ask]:
         yield run_cases(name, ABOUT[name], ask[name](recorded), under_test, side=side, progress=progress)
         save_vectors(store, cache_folder())
+    if "diversity" in names:
+        for name in ("phrases", "examples", "libraries"):
+            yield run_diversity(name, ask[name](recorded), store, embed, side=side, progress=progress)
 
 
-def _systems(recorded: Recorded, progress: Progress, store: TokenStore) -> list[baselines.System]:
+def _embed(progress: Progress) -> baselines.Embed | None:
     os.environ.setdefault("PAPERLARK_ENVIRONMENT", "test")
     embedder = open_embedder(Settings())
-    embed = KeptVectors(embedder, cache_folder(), progress).embed if embedder else None
+    return KeptVectors(embedder, cache_folder(), progress).embed if embedder else None
+
+
+def _systems(recorded: Recorded, embed: baselines.Embed | None, store: TokenStore) -> list[baselines.System]:
     dense = [baselines.DenseOnly(embed)] if embed else []
     return [
         *systems.all_systems(store, embed),

@@ -1,5 +1,7 @@
 """The places of a group of people, filled step by step (:mod:`service.ranking.turns` tells the steps)."""
 
+from typing import Any
+
 import numpy as np
 
 from service.ranking.corpus import Ints, Mask
@@ -33,6 +35,8 @@ class Filling:
         self.fit_counts = np.zeros(len(self.people), np.int64)
         self.explored = np.full(len(self.people), -1, np.int32)
         self.seats = np.zeros(lists.weights.shape, np.int32)
+        self.takers = np.full(shape, lists.weights.shape[1], np.int32)  # the interest that took each paper
+        self.standing = np.zeros(shape, np.int32)  # and where it stands in that
 
     def play(self) -> Chosen:
         """Fill all places."""
@@ -46,6 +50,7 @@ class Filling:
             self._open()
             self._explore(np.flatnonzero(has_room))
             self._take_turns()
+            self._arrange()
             short = np.flatnonzero(self._left() > 0)
             self._walk(short, self._left()[short])
         return Chosen(trending=self.trending, for_you=self.for_you, explored=self.explored)
@@ -112,8 +117,7 @@ class Filling:
             if group.worse is not None:
                 fine = live & ~marked(group.worse, columns)
                 first = np.where(fine.any(axis=1), fine.argmax(axis=1), first)
-            rows, _ = self._take(live[self.people, first], columns[self.people, first])
-            self.seats[rows, turn[rows]] += 1
+            self._take(live[self.people, first], columns[self.people, first], turn, first)
 
     def _seating(self) -> Wide:
         """Give the order in which the interests of each person open.
@@ -133,13 +137,29 @@ class Filling:
         order: Wide = np.argsort(-keys, axis=1, kind="stable")
         return order
 
-    def _take(self, found: Mask, columns: Ints) -> tuple[Wide, tuple[Wide, Ints] | None]:
-        """Put one column into the list of each person for whom it was found, as long as places are left."""
+    def _take(
+        self, found: Mask, columns: Ints, turns: Wide, places: Wide
+    ) -> tuple[Wide, tuple[Wide, Ints] | None]:
+        """Put one column into the list of each person for whom it was found, as long as places are left.
+
+        It is taken by the interest ``turns``, where it stands at ``places``.
+        """
         rows = np.flatnonzero(found & (self._left() > 0))
-        taken = columns[rows]
-        self.for_you[rows, self.fit_counts[rows]] = taken
+        taken, at = columns[rows], self.fit_counts[rows]
+        self.for_you[rows, at] = taken
+        self.takers[rows, at] = turns[rows]
+        self.standing[rows, at] = places[rows]
+        if self.group.worse is not None:
+            self.standing[rows, at] += self.group.worse[rows, taken] * (self.field.end + 1)
+        self.seats[rows, turns[rows]] += 1
         self.fit_counts[rows] += 1
         return rows, self._admit(rows, taken)
+
+    def _arrange(self) -> None:
+        """Put each interest's papers, at the places it has, in its own order: the best fitting first."""
+        slots = np.argsort(self.takers, axis=1, kind="stable")
+        best = np.lexsort((self.standing, self.takers), axis=1)
+        np.put_along_axis(self.for_you, slots, np.take_along_axis(self.for_you, best, axis=1), axis=1)
 
     def _explore(self, people: Wide) -> None:
         """Give one paper, by the day's seed, of the hottest that no interest matches."""
@@ -189,9 +209,19 @@ class Filling:
             best, is_found = short.best(self._left()[people] > 0)
             if not is_found.any():
                 break
-            found, columns = np.zeros(len(self.people), np.bool_), np.full(len(self.people), -1, np.int32)
-            found[people], columns[people] = is_found, short.columns[short.every, best]
-            rows, full = self._take(found, columns)
+            found = np.zeros(len(self.people), np.bool_)
+            found[people] = is_found
+            columns, turns, places = (
+                self._spread(people, one[short.every, best])
+                for one in (short.columns, short.turns, short.places)
+            )
+            rows, full = self._take(found, columns, turns, places)
             short.take(best, is_found)
             if full is not None:
                 short.close(np.searchsorted(people, rows[full[0]]), full[1])
+
+    def _spread(self, people: Wide, values: Any) -> Any:
+        """Give values of some people to all, -1 to the others."""
+        spread = np.full(len(self.people), -1, values.dtype)
+        spread[people] = values
+        return spread

@@ -13,7 +13,8 @@ from service.ranking.orders import OrderTable, fused, ordered
 SAME_AUTHOR_LIMIT = 2
 TRENDING_SHARE = 0.4
 TRENDING_LEAST = 3  # where that is at most half of the count
-LIKENESS_COST = 3.3  # of mean likeness to what is chosen, where the best of an interest is worth 1
+LIKENESS_COST = 3.0  # of mean likeness to what is chosen, where the best of an interest is worth 1
+LEAST_SPAN = 1e-6  # of worths; what differs by less is alike
 WORSE_SHARE = 1e-6  # papers like those refused come last
 EXPLORING_LEAST = 8  # papers in a digest that has room for one off the interests
 HOT = 64  # of the hottest candidates, the best that are off somebody's interests may be explored
@@ -104,6 +105,8 @@ def pool_depth(count: int) -> int:
 class Lists:
     columns: Ints  # (people, interests, width)
     worths: Floats
+    best: Floats  # (people, interests): the worth of the best eligible, which counts as 1
+    edge: Floats  # and of the last, which counts as 0
     eligible: Mask  # the first pool_depth() of each that are open
     open_counts: Wide  # (people, interests)
     weights: Floats
@@ -128,10 +131,13 @@ def lists_of(field: Field, group: Group, width: int) -> Lists:
     is_open = ~marked(group.closed, columns)
     ranks = np.cumsum(is_open, axis=2, dtype=np.int32)
     counts = ranks.max(axis=2, initial=0).astype(np.int64)
+    eligible = is_open & (ranks <= pool_depth(group.count))
     return Lists(
         columns=columns,
         worths=worths,
-        eligible=is_open & (ranks <= pool_depth(group.count)),
+        best=worths.max(axis=2, initial=0, where=eligible),
+        edge=worths.min(axis=2, initial=np.inf, where=eligible),
+        eligible=eligible,
         open_counts=counts,
         weights=weights,
         is_short=is_short | (is_cut & (counts < pool_depth(group.count))).any(axis=1),

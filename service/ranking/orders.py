@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from service.ranking.corpus import Floats, Ints, Mask
 
-EDGE = 60  # of an interest's papers, for telling how far one stands out
 FUSED_SOFTENER = 60.0  # of reciprocal-rank fusion (Cormack, Clarke and Büttcher 2009)
 
 
@@ -18,7 +17,7 @@ class Order:
 
     columns: Ints
     is_guaranteed: Mask  # by a followed author
-    worths: Floats  # how well each fits, as a share of the best: not above that of any before it
+    worths: Floats  # how well each fits, falling: only differences mean anything
 
     @classmethod
     def of(cls, scores: Floats, by_author: Mask, ties: npt.NDArray[np.float64]) -> Self:
@@ -30,16 +29,10 @@ class Order:
 
 
 def worths_of(scores: Floats, by_author: Mask) -> Floats:
-    """Stretch falling ``scores`` from 1 for the best to 0 at the place EDGE, whatever their scale.
-
-    What an author's name adds to his papers is left out.
-    """
+    """Give falling ``scores`` without what an author's name adds to his papers."""
     others = scores[~by_author]
-    if not len(others):
-        return np.ones(len(scores), np.float32)
-    best, edge = others[0], others[min(EDGE, len(others)) - 1]
-    stretched: Floats = (scores - edge) / np.float32(max(best - edge, 1e-6))
-    return np.clip(stretched, 0, 1)
+    worths: Floats = np.minimum(scores, others[0]) if len(others) else np.ones(len(scores), np.float32)
+    return worths.astype(np.float32)
 
 
 class OrderTable:
@@ -108,9 +101,6 @@ def ordered(scores: Floats, depth: int, end: int) -> tuple[Ints, Floats]:
     best = np.argsort(-scores, axis=1, kind="stable")[:, :depth].astype(np.int32)
     found = np.maximum(np.take_along_axis(scores, best, axis=1), 0)
     best[found <= 0] = end
-    highest = found[:, :1].copy()
-    highest[highest == 0] = 1
-    found /= highest
     return best, found
 
 

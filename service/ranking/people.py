@@ -24,16 +24,17 @@ class People:
     seeds: npt.NDArray[np.uint64] | None
     explores: Mask
 
-    def groups(self) -> Iterator[tuple[npt.NDArray[np.int64], Group]]:
-        """Give people who want as many papers, apart from those of them who have answered."""
+    def groups(self, most: int) -> Iterator[tuple[npt.NDArray[np.int64], Group]]:
+        """Give ``most`` people at a time who want as many papers, apart from those who have answered."""
         answered = np.full(len(self.counts), -1, np.int64)
         if self.answers is not None:
             answered[self.answers.people] = np.arange(len(self.answers.people))
         for count in np.unique(self.counts[self.counts > 0]).tolist():
             for with_answers in (False, True):
                 rows = np.flatnonzero((self.counts == count) & ((answered >= 0) == with_answers))
-                if len(rows):
-                    yield rows, self._group(rows, count, answered[rows] if with_answers else None)
+                for start in range(0, len(rows), most):
+                    some = rows[start : start + most]
+                    yield some, self._group(some, count, answered[some] if with_answers else None)
 
     def _group(
         self, rows: npt.NDArray[np.int64], count: int, answered: npt.NDArray[np.int64] | None

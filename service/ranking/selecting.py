@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.ranking import matching, turns
+from service.ranking.alike import cosines
 from service.ranking.answers import Answering, by_learning
 from service.ranking.corpus import Corpus, Floats, Ints
 from service.ranking.explaining import Explainer, Holder
@@ -28,7 +29,8 @@ FORMULA = "ranking-3"  # raise when the same papers and profile would be ranked 
 CHUNK = 1024  # people worked out together: bounds memory
 ORDER_WIDTH = pool_depth(40)  # columns of each interest at hand
 KEPT_ORDERS = 20_000  # interests known at a time
-WHOLE_LIKENESS = 2_048  # candidates up to which all are compared with all, once
+WHOLE_LIKENESS = 4_096  # candidates up to which all are compared with all, once
+COMPARED = 64  # people whose papers are compared at once, where there are more
 
 # All of an interest that decides what it matches and what is said of it.
 _key = attrgetter(*(one.name for one in fields(Interest) if one.name not in {"weight", "mutes"}))
@@ -39,7 +41,8 @@ def rank(
 ) -> list[Ranked]:
     """Order every candidate that is new to one person and not muted, best first.
 
-    True matches of the interests come first, in turns, then the others by their words in common and trend.
+    Matches of the interests come first, in turns, and what fits as well as the better half of them; then the
+    others by how well they fit and by their trend.
     A paper the person has named (an example, liked, disliked) is not new.
     """
     return Ranking.of(corpus, trends).rank(profile, answering)
@@ -124,7 +127,7 @@ class Ranking:
         known = [trends.get(paper.id) for paper in corpus.candidates]
         self.heat = np.array([one.score if one else 0.0 for one in known])
         self._forget()
-        self._alike: tuple[Floats, Ints] | None = None
+        self._alike: Floats | None = None
 
     @classmethod
     def of(
@@ -165,7 +168,8 @@ class Ranking:
         shape = (len(profiles), max(most, 0))
         trending, for_you = np.full(shape, -1, np.int32), np.full(shape, -1, np.int32)
         explored = np.full(len(profiles), -1, np.int32)
-        for rows, group in people.groups():
+        most_at_once = CHUNK if self.corpus.count <= WHOLE_LIKENESS else COMPARED
+        for rows, group in people.groups(most_at_once):
             chosen = turns.choose(self._field, group)
             trending[rows, : group.count] = chosen.trending
             for_you[rows, : group.count] = chosen.for_you
@@ -239,18 +243,18 @@ class Ranking:
 
         The last row and column, where ``columns`` are below 0 or no candidate, are 0.
         """
-        sketches, count = self.corpus.likeness.sketches, self.corpus.count
+        likeness, count = self.corpus.likeness, self.corpus.count
         if count <= WHOLE_LIKENESS:
             if self._alike is None:
-                self._alike = _products(sketches[:count]), np.empty(0, np.int32)
-            return self._alike[0], np.where(columns < 0, count, columns)
+                self._alike = _padded(cosines(likeness, np.arange(count)))
+            return self._alike, np.where(columns < 0, count, columns)
         used = np.zeros(count + 1, np.bool_)
         used[columns] = True  # -1 marks the last
         used[count] = False
         chosen = np.flatnonzero(used)
         position = np.full(count + 1, len(chosen), np.int32)
         position[chosen] = np.arange(len(chosen), dtype=np.int32)
-        return _products(sketches[chosen]), position[columns]
+        return _padded(cosines(likeness, chosen)), position[columns]
 
     def selection(self, choices: Choices, row: int) -> Selection:
         """Make the lists of one person of ``choices``, with reasons."""
@@ -320,7 +324,7 @@ class Ranking:
         """Order every candidate that is new to one person and not muted, best first."""
         people = self._people([profile], [0], None, answering)
         closed = people.closed[0, : self.corpus.count]
-        keys = self._keys(people)
+        keys = self._keys(profile, people)
         found = [matching.match(self.corpus, one).hints for one in profile.interests if one.weight > 0]
         own, worse, is_fused = people.of_one()
         if own is not None and is_fused:
@@ -343,13 +347,13 @@ class Ranking:
             if not closed[place]
         ]
 
-    def _keys(self, people: People) -> Floats:
+    def _keys(self, profile: Profile, people: People) -> Floats:
         """Give one person's keys of all candidates: higher is earlier, 0 is no match."""
         keys = np.zeros(self.corpus.count + 1, np.float32)
         own, worse, is_fused = people.of_one()
-        for number, weight in zip(people.numbers[0].tolist(), people.weights[0].tolist(), strict=True):
+        for number, interest, weight in self._interests(profile, people, 0):
             order = self._table.orders[number]
-            columns = order.columns
+            columns = matching.match(self.corpus, interest).columns()
             if own is not None and is_fused:
                 columns = fused(columns[None, None], own[None])[0, 0]
             followed = np.isin(columns, order.columns[order.is_guaranteed])
@@ -361,9 +365,9 @@ class Ranking:
         return keys[:-1]
 
 
-def _products(sketches: Floats) -> Floats:
-    """Give all cosines, at least 0, with a row and a column of zeros more."""
-    return np.pad(np.clip(sketches @ sketches.T, 0, 1), ((0, 1), (0, 1)))
+def _padded(products: Floats) -> Floats:
+    """Give ``products`` with a row and a column of zeros more."""
+    return np.pad(products, ((0, 1), (0, 1)))
 
 
 def _first_authors(corpus: Corpus) -> Ints:

@@ -6,7 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 from service.ranking.corpus import Floats, Ints, Mask
-from service.ranking.groups import WORSE_SHARE, Field, Group, Lists, Wide, marked, pool_depth
+from service.ranking.groups import (
+    LEAST_SPAN,
+    WORSE_SHARE,
+    Field,
+    Group,
+    Lists,
+    Wide,
+    marked,
+    pool_depth,
+)
 
 
 class Shortlist:
@@ -37,9 +46,11 @@ class Shortlist:
         keys = self.weights[:, :, None] / (2 * places + 1)
         keys = np.where(is_fine, keys, WORSE_SHARE * keys) * is_live
         at = self._highest(keys, field.end - columns, pool_depth(group.count))
-        self.turns = at // columns.shape[2]
+        self.turns, self.places = at // columns.shape[2], at % columns.shape[2]
         self.columns = np.take_along_axis(flat(columns), at, axis=1)
-        self.worths = np.take_along_axis(flat(lists.worths[people]), at, axis=1)
+        best, edge = (np.take_along_axis(one[people], self.turns, axis=1) for one in (lists.best, lists.edge))
+        worths = np.take_along_axis(flat(lists.worths[people]), at, axis=1)
+        self.worths = (worths - edge) / np.maximum(best - edge, np.float32(LEAST_SPAN))
         self.is_live = np.take_along_axis(flat(is_live), at, axis=1)
         self.is_fine = np.take_along_axis(flat(is_fine), at, axis=1)
         self.busy = field.busy[self.columns]
@@ -77,8 +88,7 @@ class Shortlist:
         for turn in range(turns):
             has = np.logical_or.reduce(usable & (self.turns == turn), axis=1)
             quotas[:, turn] = self.weights[:, turn] / (2 * self.seats[:, turn] + 1) * has
-        self.turn = quotas.argmax(axis=1)
-        usable &= self.turns == self.turn[:, None]
+        usable &= self.turns == quotas.argmax(axis=1)[:, None]
         value = self.worths - self.cost * (self.common / np.maximum(self.counts, 1)[:, None])
         best: Wide = np.where(usable, value, -np.inf).argmax(axis=1)
         return best, wanted & usable[self.every, best]
@@ -87,7 +97,7 @@ class Shortlist:
         """Count the papers just taken in, by those for whom they were ``found``."""
         taken = self.columns[self.every, best]
         self.is_live &= ~((self.columns == taken[:, None]) & found[:, None])
-        self.seats[self.every[found], self.turn[found]] += 1
+        self.seats[self.every[found], self.turns[self.every, best][found]] += 1
         self.counts += found
         self.common += self.alike[self.position[self.every, best][:, None], self.position]
 

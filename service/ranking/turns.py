@@ -10,6 +10,7 @@ chosen, step by step, for one person (``tests/unit/ranking/plain_choice.py`` is 
    1, 3, 5, 7… (one more step for each place it has) is highest. It takes the paper that fits it best, less
    what the paper has in common with those chosen for this person already (maximal marginal relevance,
    Carbonell and Goldstein 1998, with the mean likeness in place of the largest).
+   Then each interest's papers, at the places it has taken, are put in its own order.
 5. Where matches have run out, what trends fills up.
 
 Over all of it at most SAME_AUTHOR_LIMIT papers have one first author.

@@ -11,6 +11,7 @@ from service.ranking.groups import (
     EXPLORED,
     EXPLORING_LEAST,
     HOT,
+    LEAST_SPAN,
     LIKENESS_COST,
     SAME_AUTHOR_LIMIT,
     WORSE_SHARE,
@@ -45,6 +46,7 @@ class Desk:
     for_you: list[int] = field(default_factory=list)
     explored: int = -1
     seats: Counter[int] = field(default_factory=Counter)  # by interest
+    takers: list[int] = field(default_factory=list)  # the interest that took each of those for you
 
     def may_have(self, column: int) -> bool:
         """Say whether a column is still to be had."""
@@ -81,8 +83,7 @@ def choose_plainly(
         if person.is_fused:
             whole = [fuse(columns, person.own) for columns in whole]
         whole.append(best_first(person.own, above=0))
-        best = max(person.own, default=np.float32(0))
-        worths.append([person.own[column] / best for column in whole[-1]])
+        worths.append([person.own[column] for column in whole[-1]])
         weights.append(np.float32(1))
     lists = [
         [one for one in zip(columns, worth, strict=True) if one[0] not in person.closed][
@@ -107,6 +108,7 @@ def choose_plainly(
     if explores and desk.left() > 0:
         explore(desk, whole)
     take_turns(desk, lists, weights, alike)
+    arrange(desk, whole)
     desk.walk(desk.left())
     return desk.trending, desk.for_you, desk.explored
 
@@ -129,6 +131,7 @@ def open_interests(
         if live and desk.left() > 0:
             desk.for_you.append((fine or live)[0])
             desk.seats[turn] += 1
+            desk.takers.append(turn)
 
 
 def explore(desk: Desk, whole: list[list[int]]) -> None:
@@ -145,8 +148,10 @@ def take_turns(
     """Fill the list by weight, and by what fits and is not like those chosen."""
     entries: list[tuple[float, int, int, np.float32]] = []
     for turn, (columns, weight) in enumerate(zip(lists, weights, strict=True)):
-        place = 0
-        for column, worth in columns:
+        place, values = 0, [worth for _, worth in columns]
+        best, edge = max(values, default=np.float32(0)), min(values, default=np.float32(0))
+        for column, raw in columns:
+            worth = (raw - edge) / max(best - edge, np.float32(LEAST_SPAN))
             if desk.may_have(column):
                 is_fine = column not in desk.person.worse
                 place += is_fine
@@ -171,6 +176,17 @@ def take_turns(
                 best, highest = column, value
         desk.for_you.append(best)
         desk.seats[turn] += 1
+        desk.takers.append(turn)
+
+
+def arrange(desk: Desk, whole: list[list[int]]) -> None:
+    """Put each interest's papers, at the places it has taken, in its own order."""
+    for turn in set(desk.takers):
+        slots = [slot for slot, taker in enumerate(desk.takers) if taker == turn]
+        mine = [desk.for_you[slot] for slot in slots]
+        mine.sort(key=lambda one: (one in desk.person.worse, whole[turn].index(one)))
+        for slot, column in zip(slots, mine, strict=True):
+            desk.for_you[slot] = column
 
 
 def best_first(scores: Sequence[np.float32], *, above: float = -np.inf) -> list[int]:
