@@ -1,7 +1,7 @@
 """What hostile relays do, as cases: what is to become of each delivery, and a way to see what does.
 
-Each case has two acts. In the first the relay behaves as badly as its script says; hours later, in the second,
-it behaves. Whatever was deferred or not tried goes out then; what was sent, failed or unknown must not.
+Each case has two acts. In the first the relay behaves as badly as its script says; hours later, in the
+second, it behaves. What was deferred or not tried goes out then; what was sent, failed or unknown must not.
 ``python -m benchmarks.hostile`` writes what is seen into docs/hostile-relays.md.
 """
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from celery import Celery
 
 from service.digests.planning import plan_due, plan_first
 from service.digests.running import deliver, sweep_deliveries
+from service.digests.spreading import window_for
 from service.inbound.polling import InboxUnavailable
 from service.mail.outbox import BULK, TRANSACTIONAL
 from service.papers.collecting import collect
@@ -64,6 +66,7 @@ def plan_due_digests(opened: OpenedDesk) -> bool:
         parts.clock(),
         settings=parts.settings,
         phrases=parts.phrase_vectors,
+        spread=partial(window_for, longest=timedelta(minutes=parts.settings.spread_minutes)),
         should_stop=should_stop,
     )
     if tally.planned:

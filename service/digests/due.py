@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Row, Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from service.bulk import among
@@ -58,6 +58,12 @@ def load_zones(session: Session) -> list[str]:
     """Return the zones that active subscribers live in."""
     query = select(SubscriberRow.timezone).where(SubscriberRow.status == Status.ACTIVE).distinct()
     return sorted(session.scalars(query))
+
+
+def count_active(session: Session) -> int:
+    """Count the people who get digests."""
+    query = select(func.count()).where(SubscriberRow.status == Status.ACTIVE)
+    return session.scalar(query) or 0
 
 
 def group_slots(slots: Iterable[tuple[str, Sequence[Slot]]]) -> list[Group]:

@@ -15,17 +15,23 @@ from service.database import JsonText
 from service.digests import ledger
 from service.digests.accounting import MAILED, SKIPPED
 from service.digests.choosing import Draft
+from service.digests.spreading import send_at
 from service.digests.storing import insert_digests
 from service.mail.outbox import BULK, NONCE_BITS, TRANSACTIONAL, queue_many
 from service.ranking.values import Ranked
 from service.subscribers.tables import SubscriberRow
 
 RETRY_SPAN = timedelta(hours=6)  # a relay that says "later" is asked again at least for so long
+NO_SPREAD = timedelta()
 LINES = 16_384  # papers as frozen, kept because they stand in many digests
 
 
-def freeze(session: Session, drafts: Sequence[Draft], now: datetime) -> list[Draft]:
+def freeze(
+    session: Session, drafts: Sequence[Draft], now: datetime, *, spread: timedelta = NO_SPREAD
+) -> list[Draft]:
     """Store drafts with their deliveries; return those that are new, all others had a digest already.
+
+    ``spread`` is over how long those of one hour go out (service/digests/spreading.py).
 
     Raises:
         sqlalchemy.exc.IntegrityError: somebody is gone, or was given one of the papers in the meantime.
@@ -34,7 +40,7 @@ def freeze(session: Session, drafts: Sequence[Draft], now: datetime) -> list[Dra
     stored = [draft for draft in drafts if draft.due.subscriber_id in ids]
     mailed = [(ids[draft.due.subscriber_id], draft) for draft in stored if draft.is_mailed]
     ledger.enter(session, [id_ for id_, _ in mailed])
-    queue_many(session, [_delivery(id_, draft, now) for id_, draft in mailed])
+    queue_many(session, [_delivery(id_, draft, now, spread) for id_, draft in mailed])
     session.execute(
         update(SubscriberRow)
         .where(among(session, SubscriberRow.id, [draft.due.subscriber_id for _, draft in mailed]))
@@ -102,14 +108,19 @@ def _row(draft: Draft, now: datetime) -> dict[str, Any]:
     }
 
 
-def _delivery(digest_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
+def _delivery(digest_id: int, draft: Draft, now: datetime, spread: timedelta) -> dict[str, Any]:
+    due = draft.due
+    next_at = now
+    if spread and not due.is_first:
+        next_at = send_at(due.public_id, due_at=due.due_at, cutoff_at=due.cutoff_at, now=now, window=spread)
     return {
         "nonce": digest_nonce(draft.due.public_id, draft.due.issue_date),
         "kind": "digest",
         # Somebody has just confirmed and waits for the first one: it must not stand behind a morning's bulk.
         "queue": TRANSACTIONAL if draft.due.is_first else BULK,
         "now": now,
-        "expires_at": max(draft.due.cutoff_at, now + RETRY_SPAN),
+        "next_at": next_at,
+        "expires_at": max(due.cutoff_at, next_at + RETRY_SPAN),
         "subscriber_id": draft.due.subscriber_id,
         "digest_id": digest_id,
         "parameters": {"notice": draft.notice} if draft.notice else {},

@@ -17,8 +17,8 @@ from service.config import Settings
 from service.database import Database
 from service.digests import hold, skipping
 from service.digests.choosing import Draft, draft_digests
-from service.digests.due import Due, Group, find_due, find_first, group_slots, load_zones
-from service.digests.freezing import freeze
+from service.digests.due import Due, Group, count_active, find_due, find_first, group_slots, load_zones
+from service.digests.freezing import NO_SPREAD, freeze
 from service.digests.schedule import due_slots, open_zone
 from service.digests.window import Shelves
 from service.papers.embedding.phrases import PhraseVectors
@@ -28,6 +28,8 @@ CHUNK = 500
 SHORTEST_PATIENCE = timedelta(hours=6)
 
 log = structlog.get_logger()
+
+Spread = Callable[[int], timedelta]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +47,13 @@ def plan_due(
     *,
     settings: Settings,
     phrases: PhraseVectors | None = None,
+    spread: Spread | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Progress = no_progress,
 ) -> PlanTally:
     """Plan every digest that is due at ``now`` and has no row yet; record those whose time has passed.
+
+    ``spread`` says, by the number of people, over how long those of one hour go out; else all go at once.
 
     Stops between two chunks when ``should_stop`` says so; the next tick goes on from what the rows say.
     """
@@ -56,8 +61,10 @@ def plan_due(
     planned, skipped = 0, Counter[str]()
     if not is_held:
         shelves = Shelves(now, patience=patience(settings), phrases=phrases)
+        window: timedelta | None = None
         for chunk in _due_chunks(database, now):
-            drafts = _plan_chunk(database, shelves, chunk, settings)
+            window = _window(database, spread) if window is None else window
+            drafts = _plan_chunk(database, shelves, chunk, settings, window)
             planned += sum(draft.is_mailed for draft in drafts)
             skipped.update(draft.skip_reason for draft in drafts if draft.skip_reason)
             progress(planned, None, "digests planned")
@@ -127,8 +134,19 @@ def _take_chunk(session: Session, waiting: deque[tuple[Group, int]], now: dateti
     return chunk
 
 
+def _window(database: Database, spread: Spread | None) -> timedelta:
+    if spread is None:
+        return NO_SPREAD
+    with database.reading() as session:
+        return spread(count_active(session))
+
+
 def _plan_chunk(
-    database: Database, shelves: Shelves, chunk: Sequence[Due], settings: Settings
+    database: Database,
+    shelves: Shelves,
+    chunk: Sequence[Due],
+    settings: Settings,
+    window: timedelta = NO_SPREAD,
 ) -> Sequence[Draft]:
     """Choose papers outside of any write, then store all of it in one; return what was stored.
 
@@ -141,7 +159,7 @@ def _plan_chunk(
         return []
     try:
         with database.transaction() as session:
-            stored = freeze(session, drafts, shelves.now)
+            stored = freeze(session, drafts, shelves.now, spread=window)
             mark = hold.advance(session) if any(draft.is_mailed for draft in stored) else None
     except IntegrityError:
         log.warning("planning_overtaken", subscribers=len(drafts))

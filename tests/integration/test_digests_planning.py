@@ -350,3 +350,24 @@ def test_planning_stops_between_chunks_and_goes_on_from_the_rows(
     rest = plan_due(stocked, FRIDAY + 8 * HOUR, settings=settings)
 
     assert (stopped.planned, rest.planned) == (500, 700)
+
+
+@pytest.mark.trust(38)
+def test_trust_38_digests_of_an_hour_wait_for_their_minute_and_first_ones_do_not(
+    stocked: Database, settings: Settings, keyring: Keyring
+) -> None:
+    asked: list[int] = []
+
+    def spread(people: int) -> timedelta:
+        asked.append(people)
+        return timedelta(minutes=30)
+
+    world.add_people(stocked, [world.a_person(n, keyring) for n in range(1, 41)])
+    at_eight = FRIDAY + 8 * HOUR
+    assert plan_due(stocked, at_eight, settings=settings, spread=spread).planned == 40
+    assert asked == [40]
+    times = [delivery.next_at for delivery in world.deliveries(stocked)]
+    assert min(times) >= at_eight
+    assert max(times) < at_eight + timedelta(minutes=30)
+    assert len({(at - at_eight) // timedelta(minutes=3) for at in times}) > 5
+    assert {delivery.expires_at for delivery in world.deliveries(stocked)} == {FRIDAY + 20 * HOUR}
