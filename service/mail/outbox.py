@@ -1,7 +1,7 @@
 """The way into the mail: whoever has something to say queues a delivery inside their own transaction."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -59,14 +59,21 @@ def queue_many(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     insert_many(session, _DELIVERIES, [_values(row) for row in rows])
 
 
-def cancel_waiting(session: Session, *, subscriber_id: int, reason: str, now: datetime) -> int:
+def cancel_waiting(
+    session: Session, *, subscriber_id: int, reason: str, now: datetime, keeping: Collection[str] = ()
+) -> int:
     """Cancel what still waits for a subscriber, even if a worker holds it; return how many.
 
+    ``keeping`` names kinds that may go nevertheless.
     What is being sent at this moment can't be called back.
     """
     result = session.execute(
         update(DeliveryRow)
-        .where(DeliveryRow.subscriber_id == subscriber_id, DeliveryRow.status.in_(CANCELLABLE))
+        .where(
+            DeliveryRow.subscriber_id == subscriber_id,
+            DeliveryRow.status.in_(CANCELLABLE),
+            DeliveryRow.kind.not_in(keeping),
+        )
         .values(status=Status.CANCELLED, reason=reason, finished_at=now, claimed_by=None, lease_until=None)
         .execution_options(synchronize_session=False)
     )

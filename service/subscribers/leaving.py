@@ -121,7 +121,9 @@ def _step(session: Session, subscriber: SubscriberRow, event: Event, now: dateti
     before = Status(subscriber.status)
     after = step(before, event) or before
     tokens.withdraw(session, Purpose.CONFIRM, subscriber.id)
-    outbox.cancel_waiting(session, subscriber_id=subscriber.id, reason=reason, now=now)
+    # The second press of who left must not take back the goodbye of the first.
+    keeping = ("goodbye",) if event is Event.LEAVE else ()
+    outbox.cancel_waiting(session, subscriber_id=subscriber.id, reason=reason, now=now, keeping=keeping)
     if after is before:
         return False
     subscriber.status = after.value
