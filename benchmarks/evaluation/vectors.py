@@ -11,7 +11,8 @@ import numpy as np
 from service.papers.embedding import Embedder, Vectors
 from service.progress import Progress, no_progress
 
-CHUNK = 256  # texts between two words of progress and two savings
+CHUNK = 256  # texts between two words of progress
+SAVED_AT_ONCE = 2_048
 
 
 def cache_folder() -> Path:
@@ -28,6 +29,7 @@ class KeptVectors:
         self._path = folder / f"{embedder.model}.npz"
         self._progress = progress
         self._known: dict[str, Vectors] = {}
+        self._unsaved = 0
         if self._path.is_file():
             with np.load(self._path, allow_pickle=False) as kept:
                 self._known = dict(zip(kept["keys"].tolist(), kept["vectors"], strict=True))
@@ -43,12 +45,14 @@ class KeptVectors:
             chunk = new[start : start + CHUNK]
             vectors = self._embedder.embed([text for _, text in chunk])
             self._known.update(zip((key for key, _ in chunk), vectors, strict=True))
-            if start // CHUNK % 8 == 7 or start + CHUNK >= len(new):
+            self._unsaved += len(chunk)
+            if self._unsaved >= SAVED_AT_ONCE or (start + CHUNK >= len(new) and len(new) > CHUNK):
                 self._save()
         return np.array([self._known[key] for key in keys], np.float32)
 
     def _save(self) -> None:
+        self._unsaved = 0
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".new.npz")
+        partial = self._path.with_suffix(f".{os.getpid()}.npz")  # another run may save at the same time
         np.savez(partial, keys=np.array(list(self._known)), vectors=np.array(list(self._known.values())))
         partial.replace(self._path)

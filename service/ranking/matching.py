@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.ranking.corpus import Corpus, Floats, Mask
+from service.ranking.corpus import Corpus, Floats, Ints, Mask
 from service.ranking.fusion import to_one
 from service.ranking.membership import by_authors, category_key, in_categories, is_category
 from service.ranking.names import may_be_same, parse_name
@@ -23,7 +23,7 @@ LEAST_LIKENESS = 0.14  # cosine of words below which "similar to" would be a str
 LEAST_DISLIKENESS = 0.18
 LEAST_CLOSENESS = 0.45  # cosine of meaning of a phrase and a paper that is called close to it, if it also
 LEAST_STANDING = 2.0  # stands out among the candidates: words such as "models" are close to half of them
-LEAST_KINSHIP = 0.55  # cosine of meaning of two papers that are called similar
+LEAST_KINSHIP = 0.6  # cosine of meaning of two papers that are called similar
 DISLIKED_SHARE = 0.5  # of the weight of what was liked
 CATEGORY_WORTH = 0.25  # of the best match
 AUTHOR_WORTH = 2.0
@@ -43,6 +43,21 @@ class Match:
     hints: Floats  # how well each fits, 0..1, in one order with the scores: orders papers that don't match
     by_author: Mask
     found: tuple[tuple[Occurrences, float], ...]  # each phrase with its rarity
+
+    def columns(self) -> Ints:
+        """Give the candidates best first, as far down as matches go.
+
+        Those by a followed author stand first; then true matches and, among them, candidates that fit as well
+        as the better half of these, though no rule admits them: nothing can be said of why, but to put them
+        behind all that anything can be said of would be a worse order.
+        """
+        is_true = self.scores > 0
+        if not is_true.any():
+            return np.empty(0, np.int32)
+        is_near = self.hints >= np.median(self.hints[is_true])
+        chosen = np.flatnonzero(is_true | is_near)
+        standing = self.hints[chosen] + np.float32(AUTHOR_WORTH) * self.by_author[chosen]
+        return chosen[np.argsort(-standing, kind="stable")].astype(np.int32)
 
 
 def match(corpus: Corpus, interest: Interest) -> Match:

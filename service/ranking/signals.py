@@ -19,6 +19,7 @@ Wide = npt.NDArray[np.int64]
 # All chosen on the tuning half (docs/evaluation.md).
 AUTHOR_WORTH = 0.1  # of the same author as an example, beside likeness
 NEAREST = 3  # examples whose likeness counts once more: an interest may have several sides
+APART_EXAMPLES = 10  # of so many, what sets them apart from all other papers weighs as much as likeness
 FEEDBACK = 10  # of the best papers lend their words and meaning to the interest, the first the most
 FEEDBACK_SHARE = 100  # in a small corpus one for so many candidates
 PHRASE_FEEDBACK_WORTH = 1.5  # a phrase says little, so that its best papers say more
@@ -104,10 +105,13 @@ def _meanings(corpus: Corpus, places: Wide, otherwise: Floats) -> list[Floats]:
     papers = dense.centred if corpus.recipe.centring else dense.rows
     rows = papers[places] @ papers[: corpus.count].T
     apart = dense.apart[: corpus.count] @ (dense.rows[places].mean(axis=0) - dense.mean)
-    return [
+    alike = [
         standard_where(scores, dense.candidates_known, otherwise)
         for scores in (rows.mean(axis=0), nearest_mean(rows, NEAREST), apart)
     ]
+    # What sets examples apart is the surer the more there are, as any mean is: by the root of their number.
+    alike[-1] *= np.float32(np.sqrt(len(places) / APART_EXAMPLES))
+    return alike
 
 
 def _authors(corpus: Corpus, places: Wide) -> Floats:

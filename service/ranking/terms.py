@@ -23,7 +23,7 @@ TERM_SATURATION = 1.2  # BM25's k1
 LENGTH_SHARE = 0.4  # BM25's b: abstracts differ little in length
 PAIR_WORTH = 0.5  # of a pair's BM25: its words count on their own as well
 MOST_LEAST_SPREAD = 5  # papers that have to hold a term before likeness counts it, in a large corpus
-SPREAD_SHARE = 200  # in a small one a term for so many papers
+SPREAD_SHARE = 2_000  # in a small one a term for so many papers
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
