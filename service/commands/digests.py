@@ -103,15 +103,17 @@ def accounting(
       paperlark accounting --date 2026-02-13 --json
     """
     from service.digests.accounting import BooksOff, account
+    from service.mail import state
 
     try:
         issue_date = date.fromisoformat(day)
     except ValueError:
         fail(f"--date: {day!r} is not a date; write it like 2026-02-13", EXIT_USAGE)
-    _, parts = _open(None)
+    now, parts = _open(None)
     try:
         with parts.database.reading() as session:
             books = account(session, issue_date).as_dict()
+            hindered = state.look(session, now).hindered
     except BooksOff as off:
         fail(str(off))
     finally:
@@ -120,6 +122,8 @@ def accounting(
         print_json(books)
     else:
         _print_books(issue_date, books)
+        for reason, count in hindered.items():
+            say(f"Of all that is queued, {count} are {state.HINDRANCES[reason]}.")
 
 
 def preview(

@@ -92,11 +92,29 @@ def _look(*, dns: bool) -> Iterator[Check]:
         return
     yield Check(name="settings", state="pass", found=f"valid for {settings.environment}")
     yield _secret(settings)
-    yield _database(settings)
+    database = _database(settings)
+    yield database
     yield _broker(settings)
+    if database.state == "pass":
+        yield from _sending(settings)
     yield from check_mail(settings)
     if dns:
         yield from check_names(settings, DnsResolver())
+
+
+def _sending(settings: Settings) -> Iterator[Check]:
+    from service.clock import system_clock
+    from service.database import Database
+    from service.mail import state
+    from service.mail.checks import check_sending
+
+    database = Database(settings.sqlalchemy_url)
+    try:
+        with database.reading() as session:
+            sending = state.look(session, system_clock())
+    finally:
+        database.close()
+    yield from check_sending(sending, state.slowed(settings))
 
 
 def _secret(settings: Settings) -> Check:

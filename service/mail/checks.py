@@ -5,16 +5,19 @@ Each check says what it found and, where something is off, what to do. No mail i
 
 import asyncio
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from service.config import Environment, Settings
+from service.endpoints import SmtpEndpoint
+from service.mail.breaker import ALL
 from service.mail.dkim import RECOMMENDED_RSA_BITS, Signer
 from service.mail.message import sender_from
 from service.mail.pool import RelayUnavailable
+from service.mail.state import Sending
 from service.mail.transport import open_relay
 
 RELAY_SECONDS = 15
@@ -49,7 +52,7 @@ def check_mail(settings: Settings, *, tls_context: ssl.SSLContext | None = None)
     yield _foot(settings)
     yield _public_address(settings)
     yield from _signature(settings)
-    yield _relay(settings, tls_context)
+    yield from _relays(settings, tls_context)
 
 
 def check_names(settings: Settings, resolver: Resolver) -> Iterator[Check]:
@@ -134,18 +137,24 @@ def _key(settings: Settings, signer: Signer) -> Check:
     )
 
 
-def _relay(settings: Settings, tls_context: ssl.SSLContext | None) -> Check:
+def _relays(settings: Settings, tls_context: ssl.SSLContext | None) -> Iterator[Check]:
     if settings.embedded_mailbox:
-        return Check(
+        yield Check(
             name="relay",
             state="pass" if settings.environment is not Environment.PRODUCTION else "fail",
             found="mail stays in the local mailbox",
             advice="set PAPERLARK_SMTP_URL to send it to people",
         )
+    for endpoint in settings.relays:
+        yield _relay(settings, endpoint, tls_context)
+
+
+def _relay(settings: Settings, endpoint: SmtpEndpoint, tls_context: ssl.SSLContext | None) -> Check:
+    name = "relay" if len(settings.relays) == 1 else f"relay {endpoint.name}"
     quick = settings.model_copy(
         update={"smtp_timeout_seconds": min(RELAY_SECONDS, settings.smtp_timeout_seconds)}
     )
-    relay = open_relay(quick, tls_context=tls_context)
+    relay = open_relay(quick, endpoint=endpoint, tls_context=tls_context)
 
     async def greet() -> None:
         try:
@@ -153,19 +162,46 @@ def _relay(settings: Settings, tls_context: ssl.SSLContext | None) -> Check:
         finally:
             await relay.close()
 
-    where = f"{relay.endpoint.host}:{relay.endpoint.port}"
     try:
         asyncio.run(greet())
     except RelayUnavailable as unavailable:
         return Check(
-            name="relay",
+            name=name,
             state="fail",
             found=str(unavailable),
             advice="check PAPERLARK_SMTP_URL, the firewall, and the relay's own log",
         )
-    over = "TLS" if relay.endpoint.implicit_tls or relay.endpoint.starttls else "no TLS"
-    login = "logged in" if relay.endpoint.username else "no login"
-    return Check(name="relay", state="pass", found=f"{where} answers ({over}, {login})")
+    over = "TLS" if endpoint.implicit_tls or endpoint.starttls else "no TLS"
+    login = "logged in" if endpoint.username else "no login"
+    return Check(name=name, state="pass", found=f"{endpoint.name} answers ({over}, {login})")
+
+
+def check_sending(sending: Sending, slowed: Mapping[str, float] | None) -> Iterator[Check]:
+    """Say what was stopped and slowed down."""
+    for scope, breaker in sorted(sending.stopped.items()):
+        yield Check(
+            name="breaker",
+            state="fail",
+            found=f"digests to {'anybody' if scope == ALL else scope} are stopped: {breaker.detail}",
+            advice="find out why (docs/deliverability.md), then type: paperlark release",
+        )
+    if not sending.stopped:
+        sent = sum(tally.sent for tally in sending.fared.values())
+        found = f"closed; within a day {sent} digests sent, {sending.complaints} complaints"
+        yield Check(name="breaker", state="pass", found=found)
+    if slowed is None:
+        yield Check(name="limits", state="warn", found="each worker keeps to its share: Redis can't be asked")
+    elif slowed:
+        rates = sorted(slowed.items())
+        found = ", ".join(f"{name.removeprefix('relay:')} {60 * rate:.0f}/m" for name, rate in rates)
+        yield Check(
+            name="limits",
+            state="warn",
+            found=f"slowed down after answers that asked for it: {found}",
+            advice="it recovers within 20 minutes of peace; if it doesn't, set PAPERLARK_DOMAIN_LIMITS",
+        )
+    else:
+        yield Check(name="limits", state="pass", found="nothing is slowed down")
 
 
 def _spf(settings: Settings, resolver: Resolver) -> Check:

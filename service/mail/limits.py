@@ -8,6 +8,7 @@ RFC 5681). Nothing here touches the world; service/mail/meters.py keeps the numb
 
 from dataclasses import dataclass
 
+RELAY = "relay:"  # before the names of relays, which are no receiving domains
 BURST_SECONDS = 1.0  # what may go at once after a lull: as much as goes in a second, one message at least
 LINE_SECONDS = 900.0  # nobody is told to wait longer: by then the pace may be another
 CUT_SPACING = 30.0  # answers to what was under way at the same moment are one reason to slow down, not many

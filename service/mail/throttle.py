@@ -16,7 +16,7 @@ import structlog
 from service.config import Settings
 from service.endpoints import Limit, SmtpEndpoint, destination
 from service.mail.delivery import SERVICE_CLOSING, Outcome, Stage, Verdict
-from service.mail.limits import LINE_SECONDS, Want
+from service.mail.limits import LINE_SECONDS, RELAY, Want
 from service.mail.meters import LocalMeter, Meter, RedisMeter, SafeMeter
 from service.mail.mx import open_names
 from service.mail.pool import Berths, OpenSea
@@ -25,9 +25,9 @@ logger = structlog.get_logger()
 
 LOOK_SECONDS = 1.0  # between two looks at what others were told
 COUNT_SECONDS = 10.0  # over which it is measured how much goes to a destination
+MEASURED_AT_MOST = 20_000  # destinations: there are as many domains as owners
 PLACE_SECONDS = 5.0  # until somebody asks again who found no place among those on their way
 EVERY_OTHER = "*"
-RELAY = "relay:"  # before the names of relays, which are no receiving domains
 
 Shares = Sequence[tuple[str, int]]
 """Names and weights of the relays that can be used at present."""
@@ -291,6 +291,8 @@ class Gate:
             return
         for name in (scope, RELAY + relay):
             if name not in self._measured:
+                if len(self._measured) >= MEASURED_AT_MOST:
+                    self._measured.clear()
                 self._measured[name] = _Measured(now)
             self._measured[name].add(now)
         if outcome.is_throttling:

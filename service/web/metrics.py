@@ -14,7 +14,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from service.config import Settings
 from service.digests.tables import DigestRow
+from service.mail import state
 from service.mail.tables import DeliveryRow, SuppressionRow
 from service.papers import shelf
 from service.papers.tables import PaperRow
@@ -34,6 +36,7 @@ def metrics(request: Request, site: SiteDep, session: Reading) -> Response:
         raise HTTPException(404)
     registry = CollectorRegistry()
     registry.register(Figures(session, site.now()))
+    registry.register(SendingFigures(session, site.now(), site.parts.settings))
     return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
@@ -97,6 +100,57 @@ class Figures:
         metric = GaugeMetricFamily(
             "paperlark_source_up", "1 where the source's last run went well", labels=["source", "state"]
         )
-        for state in shelf.source_states(self.session, self.now):
-            metric.add_metric([state.source, state.state], 1.0 if state.state in {"ok", "quiet"} else 0.0)
+        for source in shelf.source_states(self.session, self.now):
+            metric.add_metric([source.source, source.state], 1.0 if source.state in {"ok", "quiet"} else 0.0)
         return metric
+
+
+@dataclass(frozen=True, slots=True)
+class SendingFigures:
+    """How sending stands; destinations are big providers, relays and "other"."""
+
+    session: Session
+    now: datetime
+    settings: Settings
+
+    def collect(self) -> Iterator[Metric]:
+        """Give every figure."""
+        sending = state.look(self.session, self.now)
+        fared = GaugeMetricFamily(
+            "paperlark_digests_day", "Digests of a day by destination", labels=["destination", "outcome"]
+        )
+        for name, tally in sorted(sending.fared.items()):
+            fared.add_metric([name, "sent"], tally.sent)
+            fared.add_metric([name, "policy"], tally.policy)
+        yield fared
+        yield GaugeMetricFamily(
+            "paperlark_complaints_day", "Complaints within a day", value=sending.complaints
+        )
+        stopped = GaugeMetricFamily(
+            "paperlark_breaker_open", "1 where digests are stopped", labels=["destination", "cause"]
+        )
+        for name, breaker in sorted(sending.stopped.items()):
+            stopped.add_metric([name, breaker.cause], 1.0)
+        yield stopped
+        hindered = GaugeMetricFamily(
+            "paperlark_hindered", "Deliveries that a limit, breaker or relay keeps waiting", labels=["reason"]
+        )
+        for reason in state.HINDRANCES:
+            hindered.add_metric([reason], sending.hindered.get(reason, 0))
+        yield hindered
+        yield from self._rates()
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing beforehand."""
+        return ()
+
+    def _rates(self) -> Iterator[Metric]:
+        rates = state.slowed(self.settings)
+        if rates is None:
+            return
+        metric = GaugeMetricFamily(
+            "paperlark_slowed_rate", "Messages a second to what asked for less", labels=["destination"]
+        )
+        for name, rate in sorted(rates.items()):
+            metric.add_metric([name], rate)
+        yield metric
