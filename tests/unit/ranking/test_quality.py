@@ -119,7 +119,7 @@ def test_topics_by_name_find_their_papers(recorded_data: Path, corpus: Corpus) -
 
 
 def test_the_first_papers_of_a_list_find_the_later_ones(recorded_data: Path, corpus: Corpus) -> None:
-    """Curated lists: ten examples against all papers of the list's time; nDCG@10 was 0.58."""
+    """Curated lists: ten examples against all papers of the list's time; nDCG@10 was 0.69."""
     gains = []
     for row in map(json.loads, (recorded_data / "topics" / "curated_lists.jsonl").read_text().splitlines()):
         items = sorted(
@@ -139,7 +139,7 @@ def test_the_first_papers_of_a_list_find_the_later_ones(recorded_data: Path, cor
             scores = match(corpus, Interest(name="", examples=examples)).scores
             gains.append(ndcg(np.where(open_, scores, -1), later))
     assert len(gains) >= 8
-    assert np.mean(gains) >= 0.52
+    assert np.mean(gains) >= 0.64
 
 
 def precision(scores: np.ndarray, right: set[int]) -> float:
