@@ -59,7 +59,7 @@ class ImapInbox:
 
     def __repr__(self) -> str:
         """Name the place only."""
-        return f"ImapInbox({self.host}:{self.port}/{self.folder})"
+        return f"{self.host}:{self.port}/{self.folder}"
 
 
 def read_imap(url: str) -> ImapInbox:

@@ -53,12 +53,12 @@ def inbound(
     from service.logs import configure_logging
 
     parts = open_parts()
+    configure_logging(parts.settings.log_format)
     if take:
         _take_files(parts, take)
     elif once:
         _poll_once(parts)
     else:
-        configure_logging(parts.settings.log_format)
         _listen(parts)
 
 
