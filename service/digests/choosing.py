@@ -14,6 +14,7 @@ from service.digests import ledger
 from service.digests.due import Due, load_last_scheduled
 from service.digests.window import Shelves, Window
 from service.papers.trend import TREND_VERSION
+from service.ranking.matching import read_phrases
 from service.ranking.selecting import FORMULA, select
 from service.ranking.values import Profile, Selection
 from service.subscribers.answers import with_answers
@@ -102,6 +103,7 @@ def choose(
     """Choose the papers of ``people``, whose window is ``days`` long, in one go."""
     mine = [profiles[due.subscriber_id] for due in people]
     window = shelves.window(session, days, {id_ for profile in mine for id_ in _named_papers(profile)})
+    read_phrases(window.corpus, (interest for profile in mine for interest in profile.interests))
     counts = [due.paper_count for due in people]
     # Without papers there is nothing to work out: an outage must not cost a ranking each minute.
     selections = (

@@ -4,7 +4,7 @@ Order and truth are two questions. The order of all candidates comes from every 
 signals); a true match is what an exact rule admits, and what a reason can be given for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,11 +93,19 @@ def _match(corpus: Corpus, interest: Interest) -> Match:
 
 def match_many(corpus: Corpus, interests: Sequence[Interest]) -> list[Match]:
     """Match several interests; what they say is turned into vectors in one go."""
-    if corpus.dense is not None and corpus.meanings is not None:
-        said = {phrase for one in interests for phrase in (*one.phrases, *one.against) if words(phrase)}
-        texts = {text for phrase in sorted(said) for text in texts_of(corpus, phrase)}
-        corpus.meanings.phrases(sorted(texts))
+    read_phrases(corpus, interests)
     return [match(corpus, one) for one in interests]
+
+
+def read_phrases(corpus: Corpus, interests: Iterable[Interest]) -> None:
+    """Have what ``interests`` say turned into vectors in one go, as far as that was not done before."""
+    if corpus.dense is None or corpus.meanings is None:
+        return
+    known: set[str] = corpus.kept.setdefault("phrases_read", set())
+    new = {phrase for one in interests for phrase in (*one.phrases, *one.against)} - known
+    if texts := {text for phrase in new if words(phrase) for text in texts_of(corpus, phrase)}:
+        corpus.meanings.phrases(sorted(texts))
+    known |= new
 
 
 def _found(corpus: Corpus, phrase: str) -> tuple[Occurrences, float]:
