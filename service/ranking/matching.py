@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.ranking.corpus import Corpus, Floats, Ints, Mask
-from service.ranking.fusion import to_one
+from service.ranking.fusion import best, to_one
 from service.ranking.membership import by_authors, category_key, in_categories, is_category
 from service.ranking.names import may_be_same, parse_name
 from service.ranking.phrases import Occurrences, as_written, find, rarity
@@ -48,14 +48,16 @@ class Match:
         """Give the candidates best first, as far down as matches go.
 
         Those by a followed author stand first; then true matches and, among them, candidates that fit as well
-        as the better half of these, though no rule admits them: nothing can be said of why, but to put them
-        behind all that anything can be said of would be a worse order.
+        as the better half of these, though no rule admits them; at most as many as there are matches. Nothing
+        can be said of why, but to put them behind all that anything can be said of would be a worse order.
         """
         is_true = self.scores > 0
-        if not is_true.any():
-            return np.empty(0, np.int32)
-        is_near = self.hints >= np.median(self.hints[is_true])
-        chosen = np.flatnonzero(is_true | is_near)
+        matched = np.flatnonzero(is_true)
+        if not len(matched):
+            return matched.astype(np.int32)
+        others = best(np.where(is_true, np.float32(-1), self.hints), len(matched))
+        near = others[self.hints[others] >= np.median(self.hints[matched])]
+        chosen = np.concatenate([matched, near[~is_true[near]]])
         standing = self.hints[chosen] + np.float32(AUTHOR_WORTH) * self.by_author[chosen]
         return chosen[np.argsort(-standing, kind="stable")].astype(np.int32)
 
@@ -232,8 +234,8 @@ def reasons(corpus: Corpus, interest: Interest, place: int) -> tuple[str, ...]:
 def nearest_phrase(corpus: Corpus, phrases: Sequence[str], place: int) -> str | None:
     """Give the one of ``phrases`` that the candidate at ``place`` is closest to in meaning, if to any."""
     near = [(float(closeness(corpus, [one])[place]), one) for one in phrases]
-    best = max(near, default=(0.0, ""), key=lambda entry: entry[0])
-    return best[1] if best[0] > 0 else None
+    closest = max(near, default=(0.0, ""), key=lambda entry: entry[0])
+    return closest[1] if closest[0] > 0 else None
 
 
 def nearest_example(corpus: Corpus, ids: Sequence[str], place: int) -> str | None:
@@ -242,12 +244,12 @@ def nearest_example(corpus: Corpus, ids: Sequence[str], place: int) -> str | Non
     Like by its words; where it is like none by words, by meaning.
     """
     near = [(float(cosines(corpus, id_)[place]), id_) for id_ in ids if id_ in corpus.index]
-    best = max(near, default=(0.0, ""))
-    if best[0] >= LEAST_LIKENESS or not near or (dense := corpus.dense) is None:
-        return best[1] if best[0] >= LEAST_LIKENESS else None
+    nearest = max(near, default=(0.0, ""))
+    if nearest[0] >= LEAST_LIKENESS or not near or (dense := corpus.dense) is None:
+        return nearest[1] if nearest[0] >= LEAST_LIKENESS else None
     near = [(float(dense.rows[corpus.index[id_]] @ dense.rows[place]), id_) for _, id_ in near]
-    best = max(near)
-    return best[1] if best[0] >= LEAST_KINSHIP - SLACK else None
+    nearest = max(near)
+    return nearest[1] if nearest[0] >= LEAST_KINSHIP - SLACK else None
 
 
 def _followed(corpus: Corpus, interest: Interest, place: int) -> str:

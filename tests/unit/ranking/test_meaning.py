@@ -251,3 +251,15 @@ def is_close(corpus: Corpus, place: int, phrase: str) -> bool:
     values = np.array(list(cosines.values()))
     border = max(matching.LEAST_CLOSENESS, values.mean() + matching.LEAST_STANDING * values.std())
     return cosines[place] >= border - 1e-4
+
+
+def test_what_no_rule_admits_may_stand_among_matches_but_never_outnumbers_them() -> None:
+    corpus = a_corpus("Owl | wren wren egg egg song", *OTHERS, "Woods of strix strix strix rain", leaving=[1])
+    found = match(corpus, Interest(name="Birds", phrases=("owl",)))
+    columns = found.columns().tolist()
+    matched = np.flatnonzero(found.scores > 0).tolist()
+    assert set(matched) <= set(columns)
+    assert len(columns) <= 2 * len(matched)
+    assert found.hints[columns].tolist() == sorted(found.hints[columns].tolist(), reverse=True)
+    nothing = match(corpus, Interest(name="Birds", phrases=("tern",)))
+    assert nothing.columns().tolist() == []
