@@ -98,6 +98,7 @@ def _look(*, dns: bool) -> Iterator[Check]:
     if database.state == "pass":
         yield from _sending(settings)
     yield from check_mail(settings)
+    yield _way_back(settings)
     if dns:
         yield from check_names(settings, DnsResolver())
 
@@ -115,6 +116,30 @@ def _sending(settings: Settings) -> Iterator[Check]:
     finally:
         database.close()
     yield from check_sending(sending, state.slowed(settings))
+
+
+def _way_back(settings: Settings) -> Check:
+    """Look whether bounces and complaints can reach us: without them dead addresses are mailed for ever."""
+    ways = {
+        "LMTP or SMTP": settings.inbound_listen,
+        "IMAP": settings.inbound_imap_url,
+        "SES": settings.webhook_ses_topics,
+        "SendGrid": settings.webhook_sendgrid_key,
+        "Mailgun": settings.webhook_mailgun_key,
+        "Postmark": settings.webhook_postmark_secret,
+    }
+    if found := [name for name, setting in ways.items() if setting]:
+        return Check(
+            name="way back", state="pass", found=f"bounces and complaints come by {', '.join(found)}"
+        )
+    if settings.embedded_mailbox:
+        return Check(name="way back", state="pass", found="mail stays on this machine")
+    return Check(
+        name="way back",
+        state="warn",
+        found="nothing brings bounces and complaints back",
+        advice="set PAPERLARK_INBOUND_LISTEN, …_IMAP_URL or a webhook: see docs/deliverability.md",
+    )
 
 
 def _secret(settings: Settings) -> Check:

@@ -122,6 +122,8 @@ class Receiver:
         loop = asyncio.get_running_loop()
         if listening is None and self.listener.path is not None:
             self._server = await loop.create_unix_server(self._protocol, path=_free_path(self.listener.path))
+            # Whoever may enter the folder may hand mail over, as anybody on this machine may by a port.
+            self.listener.path.chmod(0o666)
         elif listening is not None:
             self._server = await loop.create_server(self._protocol, sock=listening)
         else:

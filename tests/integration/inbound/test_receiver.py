@@ -76,6 +76,7 @@ def test_lmtp_comes_by_a_socket_file_too(quick_inbound: Inbound, tmp_path: Path)
     handler = Handler(quick_inbound.postbox, lambda raw, _ours: quick_inbound.take(raw, address))
 
     def client(_port: int) -> tuple[int, int]:
+        assert path.stat().st_mode & 0o777 == 0o666
         with smtplib.LMTP(str(path), 0, local_hostname="mx.example.net") as session:
             return hand_over(session, address, reports.answer(address))
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from service.mail.tables import AlertRow, ReturnRow, UsedSignatureRow
 from service.subscribers import leaving, retention
 from service.subscribers.tables import SignUpMailRow, SubscriberRow, TokenRow
 from tests.subscriber_desk import ANN, Desk
@@ -62,6 +63,25 @@ def test_the_active_stay_whatever_their_age(desk: Desk) -> None:
     expire(desk)
 
     assert desk.subscriber(ANN).status == "active"
+
+
+def test_what_came_back_and_used_signatures_are_forgotten(desk: Desk) -> None:
+    now = desk.clock()
+    with desk.database.transaction() as session:
+        for days in (399, 401):
+            at = now - timedelta(days=days)
+            session.add(
+                ReturnRow(
+                    event_key=bytes([days % 256]) * 32, received_at=at, source="mail", kind="soft",
+                    outcome="counted",
+                )
+            )  # fmt: skip
+        for days in (1, 3):
+            at = now - timedelta(days=days)
+            session.add(UsedSignatureRow(signature_key=bytes([days]) * 32, used_at=at))
+        session.add(AlertRow(topic="old", raised_at=now - timedelta(days=31)))
+    assert expire(desk) == {"returns": 1, "signatures": 1, "alerts": 1}
+    assert (desk.count(ReturnRow), desk.count(UsedSignatureRow), desk.count(AlertRow)) == (1, 1, 0)
 
 
 def test_networks_and_limits_are_forgotten_and_the_log_stays(desk: Desk) -> None:

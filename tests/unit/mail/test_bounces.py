@@ -1,6 +1,7 @@
 """How returned messages are read (trust 57 to 61, 63)."""
 
 import json
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.mail import bounces
+from service.mail.bounce_parts import parse
 from service.mail.bounce_words import Kind
 from service.mail.bounces import Reading, read
 
@@ -293,6 +296,25 @@ def test_trust_63_depth_and_number_of_parts_are_bounded() -> None:
     wide = b'Content-Type: multipart/mixed; boundary="b"\n\n' + b"--b\n\nx\n" * 50_000
     assert read(deep).kind is Kind.OTHER
     assert read(wide).kind is Kind.OTHER
+
+
+@pytest.mark.data
+@pytest.mark.trust(63)
+def test_no_mutation_of_a_recorded_message_stops_the_reader(recorded_data: Path) -> None:
+    chance = random.Random(20261124)
+    for path in sorted((recorded_data / "bounces" / "messages").iterdir())[::4]:
+        raw = bytearray(path.read_bytes()[:30_000])
+        for _ in range(8):
+            start = chance.randrange(len(raw) + 1)
+            raw[start : start + chance.randrange(40)] = chance.randbytes(chance.randrange(20))
+        message = parse(bytes(raw))
+        for step in (
+            bounces._read_notification,
+            bounces._read_feedback,
+            bounces._read_report,
+            bounces._read_words,
+        ):
+            step(message)  # read() itself would hide what they raise
 
 
 # Measured on the recorded messages; a change that reads fewer of them rightly must say why.

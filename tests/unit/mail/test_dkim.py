@@ -1,5 +1,6 @@
 """Signatures, judged by an independent verifier (trust 23, 32)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,6 +46,15 @@ def test_trust_23_a_digest_is_signed_so_that_another_verifier_agrees(signer: Sig
     data = signed(signer)
     assert verifies(data, signer)
     assert f"a={signer.algorithm};".encode() in data
+
+
+@pytest.mark.trust(23)
+def test_an_address_to_unsubscribe_and_a_field_for_postmark_are_signed_around(signer: Signer) -> None:
+    letter = replace(a_digest(), unsubscribe_address="leave+abcdefghijklmnopqrstuvwx@bounces.example.org")
+    sender = a_sender(signers=(signer,), has_metadata=True)
+    data = Press(sender, KEYRING).make(letter, nonce=7, at=AT).data
+    assert verifies(data, signer)
+    assert not verifies(data.replace(b"mailto:leave+a", b"mailto:leave+b"), signer)
 
 
 def test_two_keys_at_once_give_two_good_signatures() -> None:
