@@ -108,6 +108,17 @@ def estimate(values: Sequence[float], groups: Sequence[str], *, median: bool = F
     return Estimate(float(average(array)), float(low), float(high))
 
 
+def difference(
+    mine: Sequence[float], theirs: Sequence[float], groups: Sequence[str], *, median: bool
+) -> Estimate:
+    """Say how far one average is above another over the same cases; whole groups are drawn for both."""
+    average = np.median if median else np.mean
+    one, other = np.array(mine, np.float64), np.array(theirs, np.float64)
+    drawn = [float(average(one[row]) - average(other[row])) for row in _draws(groups)]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Estimate(float(average(one) - average(other)), float(low), float(high))
+
+
 def _ranks(values: Floats) -> Floats:
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)

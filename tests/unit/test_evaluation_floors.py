@@ -142,6 +142,24 @@ def test_a_ratio_comes_with_the_spread_of_its_groups() -> None:
     assert found.value == pytest.approx(1.1)
 
 
+def test_goals_of_what_trends_compare_medians_and_means_with_the_votes() -> None:
+    ours, votes = Scores("Paperlark"), Scores("upvotes now")
+    for number, (mine, theirs) in enumerate([(0.9, 0.8), (0.7, 0.6), (0.1, 0.5)]):
+        ours.add(f"{number}", f"{number}", {"Spearman": mine, "top 5": mine})
+        votes.add(f"{number}", f"{number}", {"Spearman": theirs, "top 5": theirs})
+    measures = ("Spearman", "top 5")
+    tasks = [
+        Task(f"trending 6-12 h, {outcome}", "", measures, (ours, votes), "Paperlark")
+        for outcome in ("next day", "week")
+    ]
+    median, mean = goals(tasks)
+    assert median.reached.value == pytest.approx(0.7 - 0.6)
+    assert mean.reached.value == pytest.approx((1.7 - 1.9) / 3)
+    assert (median.is_reached, mean.is_reached) == (True, False)
+    assert median.reached.low <= median.reached.value <= median.reached.high
+    assert "median Spearman ahead of upvotes now" in median.line()
+
+
 def test_goals_tell_what_was_reached() -> None:
     tasks = []
     for name, rival, mine, theirs in (
