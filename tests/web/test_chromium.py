@@ -13,7 +13,10 @@ from service.clock import SettableClock
 from service.config import Settings
 from service.database import Database
 from service.mailbox.store import MailboxStore
-from service.subscribers.links import preferences_token, unsubscribe_token
+from service.subscribers import answers
+from service.subscribers.libraries import keeping
+from service.subscribers.libraries.reading import read_library
+from service.subscribers.links import list_token, preferences_token, unsubscribe_token
 from tests.web.conftest import ADDRESS, Visitor, add_paper, make_visitor
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -26,6 +29,8 @@ SWITCHES = [
     "--disable-background-networking",
     "--disable-component-update",
 ]
+
+BIBTEX = "@article{a, title={Larks at dawn}, abstract={Larks sing at dawn.}}\n@article{b, title=}"
 
 pytestmark = [
     pytest.mark.chromium,
@@ -137,8 +142,11 @@ def open_page(browser: Browser, site: Visitor) -> Iterator[Open]:
 
 
 def paths_of(site: Visitor) -> list[tuple[str, int]]:
-    row = site.join()
+    row = site.join(about="larks singing together at dawn, not vision, by Ada Lovelace")
     keyring = site.parts.keyring
+    with site.parts.database.transaction() as session:
+        name = "aVeryLongNameThatMustNotPushThePageWideOnAnyPhoneWhateverStandsInIt"
+        keeping.keep(session, row.id, name, read_library(BIBTEX.encode()), site.parts.clock())
     site.subscribe("second@example.org")
     return [
         *(
@@ -159,10 +167,24 @@ def paths_of(site: Visitor) -> list[tuple[str, int]]:
         ("/mailbox", 200),
         (f"/confirm/{site.confirm_token('second@example.org')}", 200),
         (f"/preferences/{preferences_token(keyring, row)}", 200),
+        (f"/preferences/{preferences_token(keyring, row)}/libraries", 200),
         (f"/unsubscribe/{unsubscribe_token(keyring, row)}", 200),
+        *((f"/list/{list_token(keyring, row)}{path}", 200) for path in answer_paths(site)),
+        (f"/preferences/{preferences_token(keyring, row)}/drives", 200),
         ("/nothing", 404),
         ("/confirm/wrong", 404),
     ]
+
+
+def answer_paths(site: Visitor) -> list[str]:
+    """Answer enough for a model of one's own; return the pages of a reader's list."""
+    row = site.subscriber()
+    assert row is not None
+    with site.parts.database.transaction() as session:
+        for number in range(9):
+            word: answers.Word = "more" if number < 4 else "less"
+            answers.give(session, row.id, f"2602.000{number:02}", word, site.parts.clock())
+    return ["", "/papers/2602.00001", "/papers/2602.00010", "/more/2602.00010", "/less/2602.00001"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -223,6 +245,69 @@ def test_whole_way_without_script(site: Visitor, open_page: Open) -> None:
     left = site.subscriber()
     assert left is not None
     assert (left.status, left.paper_count, left.mutes) == ("unsubscribed", 7, ["blockchain"])
+
+
+def test_interests_and_libraries_without_script(site: Visitor, open_page: Open) -> None:
+    """One box, a preview, the return key; then refine, remove, and bring a library, with JavaScript off."""
+    page = open_page("/subscribe", java_script_enabled=False)
+    page.fill("#address", ADDRESS)
+    page.get_by_label("What do you care about?").fill("paper titles, not vision\nlarks, not owls")
+    page.get_by_role("button", name="See what it would hold").click()
+    tried = page.get_by_role("region", name="What your digest would hold now")
+    assert tried.get_by_text("counts against").count() == 2
+    assert (
+        page.get_by_label("What do you care about?").input_value()
+        == "paper titles, not vision\nlarks, not owls"
+    )
+    page.press("#address", "Enter")  # subscribes, and presses none of the other buttons
+    assert "check your mailbox" in page.locator("h1").inner_text()
+    site.post(f"/confirm/{site.confirm_token()}")
+    row = site.subscriber()
+    assert row is not None
+    page.goto(f"{site.base_url}/preferences/{preferences_token(site.parts.keyring, row)}")
+    block = page.get_by_role("group", name="larks")
+    block.locator("summary").press("Enter")
+    block.get_by_label("Counts", exact=True).select_option(label="more")
+    block.get_by_label("Papers like").fill("https://arxiv.org/abs/2602.00001v2")
+    block.get_by_label("Papers like").press("Enter")  # saves
+    assert page.get_by_role("status").inner_text().startswith("Saved")
+    assert page.get_by_role("group", name="larks").get_by_label("Papers like").input_value() == "2602.00001"
+    page.get_by_role("button", name="Remove paper titles").click()
+    assert page.get_by_role("status").inner_text().startswith("Removed")
+    assert page.get_by_role("group", name="paper titles").count() == 0
+    page.get_by_role("link", name="Bring a library").click()
+    page.set_input_files("#file", {"name": "birds.bib", "mimeType": "text/plain", "buffer": BIBTEX.encode()})
+    page.get_by_role("button", name="Look at it").click()
+    assert "1 work from BibTeX" in page.get_by_role("status").inner_text()
+    assert "line 2:" in page.locator("details").inner_text()
+    page.get_by_role("button", name="Keep it").click()
+    assert "“birds” is kept" in page.get_by_role("status").inner_text()
+    page.get_by_role("button", name="Delete birds").click()
+    assert "is deleted" in page.get_by_role("status").inner_text()
+
+
+def test_an_answer_is_given_undone_and_forgotten_without_script(site: Visitor, open_page: Open) -> None:
+    """From the link in a mail to the list and back, by keyboard and buttons alone."""
+    row = site.join(words="title", mutes="quiet word")
+    keyring = site.parts.keyring
+    own = f"/list/{list_token(keyring, row)}"
+    page = open_page(f"{own}/more/2602.00003", java_script_enabled=False)
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="More like this").focus()
+    page.keyboard.press("Enter")
+    assert page.get_by_role("status").inner_text().startswith("Noted: more like this")
+    page.get_by_role("button", name="Undo").click()
+    assert page.get_by_role("status").inner_text().startswith("Taken back")
+    page.get_by_role("link", name="To your list").click()
+    page.get_by_role("button", name="Not for me").first.click()
+    assert page.locator("h1").inner_text() == "Noted: not for you"
+    page.goto(f"{site.base_url}/preferences/{preferences_token(keyring, row)}")
+    page.get_by_role("link", name="What drives your list").click()
+    assert "not for me" in page.locator("section", has_text="Your answers").inner_text()
+    page.get_by_role("button", name="Unmute: quiet word").click()
+    assert "is not muted any more" in page.get_by_role("status").inner_text()
+    page.get_by_role("button", name="Forget all my answers").click()
+    assert "All answers are forgotten: 1" in page.get_by_role("status").inner_text()
 
 
 def test_errors_are_seen_and_announced(site: Visitor, open_page: Open) -> None:

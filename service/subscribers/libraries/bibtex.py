@@ -65,6 +65,7 @@ def read_bibtex(text: str) -> Library:
             problems.append(
                 Problem(f"line {entry.line}", f"the entry {entry.key[:40] or entry.kind} {error}")
             )
+    problems.sort(key=lambda problem: int(problem.where.rpartition(" ")[2]))
     return gather("BibTeX", items, problems)
 
 
