@@ -51,6 +51,9 @@ class ScriptedRelay:
     seen: list[str] = field(default_factory=list)  # every command line
     received: list[Accepted] = field(default_factory=list)  # complete messages, whatever was answered
     accepted: list[Accepted] = field(default_factory=list)  # those answered with 250
+    kept: list[Accepted] = field(
+        default_factory=list
+    )  # those not clearly refused: such a relay may keep them
     talks: set[asyncio.Task[None]] = field(default_factory=set)  # going on
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -144,6 +147,8 @@ class _Talk:
         message = Accepted(self.sender, self.recipient, b"".join(lines))
         self.relay.received.append(message)
         going = await self.answer("dot")
+        if self.answered[:1] not in {"4", "5"}:
+            self.relay.kept.append(message)
         if self.answered.startswith("250"):
             self.relay.accepted.append(message)
         self.message += 1

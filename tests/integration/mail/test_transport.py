@@ -10,7 +10,8 @@ import dkim as dkimpy
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from service.config import Settings, SmtpEndpoint
+from service.config import Settings
+from service.endpoints import SmtpEndpoint
 from service.keys import Keyring
 from service.mail.delivery import Stage, Verdict
 from service.mail.dkim import Signer
@@ -18,7 +19,7 @@ from service.mail.message import Parcel, Press
 from service.mail.pool import Limits, RelayUnavailable
 from service.mail.transport import SmtpRelay, open_relay
 from tests.integration.mail.certificates import tls_contexts
-from tests.relays import DROP, SILENCE, ScriptedRelay, scripted_relay
+from tests.relays import DROP, SILENCE, STALL, ScriptedRelay, scripted_relay
 from tests.unit.mail.letter_samples import a_digest, a_sender
 
 AT = datetime(2026, 2, 13, 8, tzinfo=UTC)
@@ -349,3 +350,68 @@ async def test_an_independent_server_takes_our_messages_as_they_are() -> None:
     server.close()
     assert {outcome.verdict for outcome in outcomes} == {Verdict.SENT}
     assert sorted(sink.contents) == sorted(parcel.data for parcel in parcels)
+
+
+@pytest.mark.trust(51)
+@pytest.mark.parametrize("limit", [{"idle_seconds": 0.05}, {"age_seconds": 0.05}])
+async def test_trust_51_a_connection_that_idled_or_aged_is_left_in_good_manners(
+    limit: dict[str, float],
+) -> None:
+    limits = Limits(connections=1, command_seconds=3, final_reply_seconds=3, **limit)
+    with scripted_relay() as server:
+        relay = relay_at(server, limits)
+        for number in range(2):
+            assert (await relay.deliver(a_parcel(number))).verdict is Verdict.SENT
+            await asyncio.sleep(0.1)
+        await relay.close()
+    assert server.connections == 2
+    assert server.seen.count("QUIT") == 2
+
+
+@pytest.mark.trust(48)
+async def test_trust_48_a_connection_closed_silently_between_messages_is_replaced() -> None:
+    """The relay closes right after its answer, as after its own idle time: we hear nothing until we write."""
+
+    def closes(stage: str, connection: int, message: int) -> str | None:
+        return DROP if stage == "mail" and message > 1 else None
+
+    with scripted_relay(closes) as server:
+        relay = relay_at(server, Limits(connections=1, command_seconds=3, final_reply_seconds=3))
+        outcomes = [await relay.deliver(a_parcel(number)) for number in range(4)]
+        await relay.close()
+    assert {outcome.verdict for outcome in outcomes} == {Verdict.SENT}
+    assert server.connections == 4
+
+
+@pytest.mark.trust(44)
+@pytest.mark.parametrize(
+    ("stage", "field"),
+    [
+        ("greeting", "command_seconds"),
+        ("ehlo", "command_seconds"),
+        ("mail", "command_seconds"),
+        ("rcpt", "command_seconds"),
+        ("data", "data_seconds"),
+        ("body", "block_seconds"),
+        ("dot", "final_reply_seconds"),
+    ],
+)
+async def test_trust_44_each_command_has_its_own_limit(stage: str, field: str) -> None:
+    """Only the limit of the silent stage is short: had another been used, this would wait for a minute."""
+    long = dict.fromkeys(("command_seconds", "data_seconds", "block_seconds", "final_reply_seconds"), 60.0)
+    limits = Limits(connections=1, **(long | {field: 0.2}))
+    data = b"Subject: hello\r\n\r\n" + (b"x" * 76 + b"\r\n") * (200_000 if stage == "body" else 1)
+    with scripted_relay(at(stage, STALL if stage == "body" else SILENCE)) as server:
+        relay = relay_at(server, limits)
+        outcome = await asyncio.wait_for(relay.deliver(a_parcel(1, data)), 30)
+        await relay.close()
+    expected = {"greeting": Verdict.UNREACHABLE, "ehlo": Verdict.UNREACHABLE, "dot": Verdict.UNKNOWN}
+    assert outcome.verdict is expected.get(stage, Verdict.DEFERRED)
+
+
+def test_trust_44_the_limits_are_those_of_the_standard(settings: Settings) -> None:
+    """RFC 5321, 4.5.3.2: five minutes a command, two for DATA, three a block, ten for the last reply."""
+    relay = open_relay(settings, endpoint=SmtpEndpoint("smtp://127.0.0.1:1?starttls=never"))
+    limits = relay.limits
+    assert (limits.command_seconds, limits.data_seconds, limits.block_seconds) == (300, 120, 180)
+    assert limits.final_reply_seconds == 600
