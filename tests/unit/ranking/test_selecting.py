@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.ranking.corpus import Corpus
-from service.ranking.matching import reasons
+from service.ranking.explaining import OFF_INTERESTS
+from service.ranking.matching import match, reasons
 from service.ranking.muting import shows_muted
 from service.ranking.selecting import rank, select, trending_count
 from service.ranking.tokens import TokenStore, parts
@@ -268,3 +269,51 @@ def test_the_same_interest_under_two_names_keeps_both_names() -> None:
     one, other = select(people, Corpus.build(made), trending(made), counts=[10, 10])
     assert {entry.interest for entry in one.for_you} == {"Owls"}
     assert {entry.interest for entry in other.for_you} == {"Nachteulen"}
+
+
+OWLS = Profile(interests=(Interest(name="Owls", phrases=("owls",)),))
+
+
+def explore(profile: Profile, count: int = 10, seed: int = 3) -> Selection:
+    made = birds(120)
+    return select([profile], Corpus.build(made), trending(made), counts=[count], seeds=[seed])[0]
+
+
+def test_one_paper_off_the_interests_stands_last_and_says_so() -> None:
+    chosen = explore(OWLS)
+    found = chosen.exploration
+    assert found is not None
+    assert found.is_exploration
+    assert found.reasons[0] == OFF_INTERESTS
+    assert found.reasons[1].endswith("votes")
+    assert int(found.id[-5:]) % 3 != 0  # no owls in it
+    assert [papers[-1] for name, papers in chosen.lists if name == "for_you"] == [found]
+    assert sum(len(papers) for _, papers in chosen.lists) == 10
+    assert explore(OWLS) == chosen
+
+
+def test_nobody_is_surprised_who_does_not_want_it() -> None:
+    unwilling = [
+        replace(OWLS, explores=False),
+        replace(OWLS, mutes=("interests",)),  # a word of its label
+        Profile(),
+    ]
+    assert [explore(one).exploration for one in unwilling] == [None] * 3
+    assert explore(OWLS, count=7).exploration is None
+    assert choose(OWLS, birds(120)).exploration is None  # nobody drew
+
+
+def test_a_paper_off_the_interests_stands_among_what_trends_where_nothing_else_fits() -> None:
+    chosen = explore(Profile(interests=(Interest(name="Last", phrases=("owls 117",)),)))
+    assert chosen.for_you == ()
+    assert dict(chosen.lists)["trending"][-1] == chosen.exploration
+
+
+def test_the_order_of_a_list_is_that_of_fit() -> None:
+    made = birds(120)
+    corpus = Corpus.build(made)
+    chosen = select([OWLS], corpus, {}, counts=[12])[0].for_you
+    scores = match(corpus, OWLS.interests[0]).scores
+    places = [corpus.index[one.id] for one in chosen]
+    assert len({float(scores[place]) for place in places}) > 1
+    assert places == sorted(places, key=lambda place: (-scores[place], -place))
