@@ -20,6 +20,7 @@ from service.ranking.values import Profile, Selection
 from service.subscribers.answers import with_answers
 from service.subscribers.profiles import load_profiles
 
+OWNERS_AT_ONCE = 4  # of libraries: at most 200 works to compare with beside the candidates
 SHORTEST_GAP = timedelta(hours=18)  # between two scheduled digests, after a change of hour or zone
 
 
@@ -60,8 +61,23 @@ def draft_digests(session: Session, shelves: Shelves, chunk: Sequence[Due]) -> l
     for days, people in sorted(by_days.items()):
         profiles = load_full_profiles(session, [due.subscriber_id for due in people], shelves.now, days=days)
         still_there = [due for due in people if due.subscriber_id in profiles]
-        drafts += choose(session, shelves, days, still_there, profiles)
+        for group in _groups(still_there, profiles):
+            drafts += choose(session, shelves, days, group, profiles)
     return drafts
+
+
+def _groups(people: Sequence[Due], profiles: dict[int, Profile]) -> list[Sequence[Due]]:
+    """Part a chunk: who has a library is taken a few at a time.
+
+    What a library holds is its owner's alone; the time to compare grows with all that is compared at once.
+    """
+    owners = [due for due in people if any(one.library for one in profiles[due.subscriber_id].interests)]
+    if not owners:
+        return [people]
+    ids = {due.subscriber_id for due in owners}
+    others = [due for due in people if due.subscriber_id not in ids]
+    parts = [owners[start : start + OWNERS_AT_ONCE] for start in range(0, len(owners), OWNERS_AT_ONCE)]
+    return [others, *parts] if others else [*parts]
 
 
 def is_too_soon(due_at: datetime, others: Sequence[datetime]) -> bool:

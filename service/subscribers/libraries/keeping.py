@@ -19,7 +19,7 @@ from service.subscribers.libraries.values import Item, Library
 from service.subscribers.library_tables import LibraryItemRow, LibraryRow
 
 MOST_LIBRARIES = 5  # of one person
-EXAMPLES = 100  # the latest items of a library count: interests move on, and each costs a comparison
+EXAMPLES = 50  # the latest items of a library count: interests move on, and each costs a comparison
 PREFIX = "library:"
 IDS_AT_ONCE = 5_000
 
