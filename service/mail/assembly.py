@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from service.keys import Keyring
 from service.mail import templates
-from service.mail.encoding import quoted_printable
+from service.mail.encoding import broken, quoted_printable
 from service.mail.letters import Card, DigestLetter, Letter
 from service.mail.message import Content, Press, Sender, part_head
 from service.mail.templates import Part
@@ -306,7 +306,7 @@ def _phrases(interests: tuple[str, ...], hot: int, own: int) -> _BothParts:
 
 def _link(link: str) -> tuple[Fragment, Fragment]:
     if _PLAIN_LINK.fullmatch(link):  # nothing to escape
-        both = Fragment(quoted_printable(link), len(link))
+        both = Fragment(broken(link) or quoted_printable(link), len(link))
         return both, both
     link = templates.present(link)
     text = _fragment(link)

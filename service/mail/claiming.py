@@ -31,10 +31,11 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement, TextClause
 from sqlalchemy.types import TypeEngine
 
-from service.bulk import among, by_column, is_postgres, numbers, numbers_given, unnested
+from service.bulk import among, by_column, is_postgres, numbers, numbers_given, packed, unnested
 from service.mail.composing import Claimed
 from service.mail.delivery import HELD_BACK, WAITING, Outcome, Status, Step, sources_of
 from service.mail.tables import IS_WAITING, DeliveryRow
+from service.packed import PackedNumbers
 
 _TABLE: Table = DeliveryRow.metadata.tables[DeliveryRow.__tablename__]
 CLAIM_LEASE = timedelta(minutes=15)  # renewed with each window
@@ -134,16 +135,23 @@ def begin(session: Session, ids: Sequence[int], *, holder: str, now: datetime) -
     """Commit a window to be sent: return the ids that are still ours, not cancelled, and in time."""
     if not ids:
         return set()
-    given = numbers(ids) if is_postgres(session) else list(ids)
+    given = PackedNumbers.of(ids) if is_postgres(session) else list(ids)
     values = {"b_ids": given, "b_holder": holder, "b_now": now, "b_lease_until": now + SENDING_LEASE}
     statement = _beginning(takes_arrays=is_postgres(session))
-    return set(session.connection().execute(statement, values).scalars())
+    if session.connection().execute(statement, values).rowcount == len(ids):
+        return set(ids)
+    ours = select(_TABLE.c.id).where(
+        among(session, DeliveryRow.id, ids),
+        _TABLE.c.status == Status.SENDING.value,
+        _TABLE.c.claimed_by == holder,
+    )
+    return set(session.scalars(ours))
 
 
 @cache
 def _beginning(*, takes_arrays: bool) -> UpdateBase:
     columns = _TABLE.c
-    one_of_array = columns.id == any_(numbers_given("b_ids", BigInteger()))
+    one_of_array = columns.id == any_(packed("b_ids"))
     return (
         update(_TABLE)
         .where(
@@ -157,7 +165,6 @@ def _beginning(*, takes_arrays: bool) -> UpdateBase:
             attempt_count=columns.attempt_count + 1,
             lease_until=bindparam("b_lease_until"),
         )
-        .returning(columns.id)
     )
 
 

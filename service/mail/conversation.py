@@ -4,9 +4,13 @@ aiosmtplib makes the connection and is then done with it: its own protocol answe
 """
 
 import asyncio
+import math
 from collections import deque
+from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import NamedTuple, cast
 
+LINES = 256  # of replies, kept: most relays say the same again and again
 LONGEST_REPLY = 32_768  # octets; no honest reply comes near
 
 
@@ -41,6 +45,8 @@ class Conversation(asyncio.Protocol):
         self._replies: deque[Reply] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._end: Lost | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = self._patience_ends = math.inf
         self.answers = 0  # replies since the last write
         transport.set_protocol(self)
 
@@ -81,6 +87,24 @@ class Conversation(asyncio.Protocol):
         self.answers += 1
         return self._replies.popleft()
 
+    def reply_at_hand(self) -> Reply | None:
+        """Return the next reply if it has come."""
+        if not self._replies:
+            return None
+        self.answers += 1
+        return self._replies.popleft()
+
+    def take_as_expected(self, codes: Sequence[Collection[int]]) -> bool:
+        """Take the next replies if all have come, each with one of its codes; else take none."""
+        if len(self._replies) < len(codes):
+            return False
+        if not all(reply.code in good for reply, good in zip(self._replies, codes, strict=False)):
+            return False
+        for _ in codes:
+            self._replies.popleft()
+        self.answers += len(codes)
+        return True
+
     async def comes(self, seconds: float) -> bool:
         """Wait for a reply or for the end of the connection; say whether one of them came in time."""
         if self._replies or self._end is not None:
@@ -105,18 +129,34 @@ class Conversation(asyncio.Protocol):
         if self._end is not None:
             raise self._end
         waiter = self._waiter = self._loop.create_future()
-        timer = self._loop.call_later(seconds, self._give_up)
+        self._patience_ends = self._loop.time() + seconds
+        if self._alarm is None or self._alarm_at > self._patience_ends:
+            self._set_alarm()
         try:
             await waiter
         finally:
-            timer.cancel()
             self._waiter = None
+            self._patience_ends = math.inf  # the alarm goes on, but is nobody's
 
-    def _give_up(self) -> None:
-        self._finish(Silent("no answer in time"))
+    def _set_alarm(self) -> None:
+        """Set the one alarm there is: it looks whether it is late enough, and if not, is set again."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = self._patience_ends
+        self._alarm = self._loop.call_at(self._alarm_at, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._patience_ends <= self._alarm_at:
+            self._finish(Silent("no answer in time"))
+        elif self._patience_ends < math.inf:
+            self._set_alarm()
 
     def _finish(self, end: Lost) -> None:
         self._end = self._end or end
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(end)
 
@@ -126,15 +166,18 @@ class Conversation(asyncio.Protocol):
         """Take replies apart."""
         *lines, self._unread = (self._unread + data).split(b"\n")
         for line in lines:
-            code, mark, text = line[:3], line[3:4], line[4:].strip().decode("utf-8", "replace")
-            if not (code.isdigit() and mark.strip() in {b"", b"-"}):
+            reply, is_last = _read_line(line)
+            if reply is None:
                 self._finish(Garbled(f"not a reply: {line[:200].decode('utf-8', 'replace')}"))
                 return
-            self._lines.append(text)
-            if mark != b"-":
-                self._replies.append(Reply(int(code), "\n".join(self._lines)))
+            if is_last and not self._lines:
+                self._replies.append(reply)
+                continue
+            self._lines.append(reply.text)
+            if is_last:
+                self._replies.append(Reply(reply.code, "\n".join(self._lines)))
                 self._lines = []
-        if len(self._unread) + sum(map(len, self._lines)) > LONGEST_REPLY:
+        if (self._unread or self._lines) and len(self._unread) + sum(map(len, self._lines)) > LONGEST_REPLY:
             self._finish(Garbled("a reply without end"))
         elif self._replies and self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -147,6 +190,15 @@ class Conversation(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Note the end."""
         self._finish(Lost(str(error) if error else "the connection was closed"))
+
+
+@lru_cache(LINES)
+def _read_line(line: bytes) -> tuple[Reply | None, bool]:
+    """Read a line of a reply, None if it is none; say whether it is the reply's last."""
+    code, mark, text = line[:3], line[3:4], line[4:].strip().decode("utf-8", "replace")
+    if not (code.isdigit() and mark.strip() in {b"", b"-"}):
+        return None, True
+    return Reply(int(code), text), mark != b"-"
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

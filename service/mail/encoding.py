@@ -16,7 +16,7 @@ def quoted_printable(text: str) -> bytes:
     """Encode ``text``, whose lines end in a bare line feed."""
     if not text:
         return b""
-    if _is_plain(text) and (plain := _broken(text)):
+    if _is_plain(text) and (plain := broken(text)):
         return plain
     safe = _UNSAFE.sub(_code, text.encode("utf-8")).split(b"\n")
     last = len(safe) - 1
@@ -52,7 +52,7 @@ def _is_plain(text: str) -> bool:
     )
 
 
-def _broken(text: str) -> bytes:
+def broken(text: str) -> bytes:
     """Break one line of plain signs; give nothing if a piece would begin with a dot."""
     lines = [text[start : start + LONGEST] for start in range(0, len(text), LONGEST)]
     if any(line[0] == "." for line in lines[1:]):

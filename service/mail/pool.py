@@ -145,8 +145,10 @@ class Pool:
 
     async def close(self) -> None:
         """Say goodbye on every idle connection and forget the loop they lived in."""
-        while self._idle:
-            await self._quit(self._idle.popleft())
+        idle = [*self._idle]
+        self._idle.clear()
+        await asyncio.gather(*(self._quit(connection) for connection in idle))
+        for _ in idle:
             self._open_count -= 1
             self._berths.free()
         self._open_count = 0

@@ -259,24 +259,13 @@ def wrap(value: str, indent: int = 0) -> str:
     """Wrap a text for the plain part, each line indented; words longer than a line are broken."""
     margin = " " * indent
     width = TEXT_COLUMNS - indent
-    words = present(value).split()
-    line = " ".join(words)
-    if len(line) <= width:
-        return margin + line if line else ""
+    rest = " ".join(present(value).split())
     lines: list[str] = []
-    room = 0
-    for whole in words:
-        word = whole
-        if len(word) < room:
-            lines[-1] += f" {word}"
-            room -= len(word) + 1
-            continue
-        while len(word) > width:
-            lines.append(margin + word[:width])
-            word = word[width:]
-        lines.append(margin + word)
-        room = width - len(word)
-    return "\n".join(lines)
+    while len(rest) > width:
+        cut = rest.rfind(" ", 0, width + 1)
+        lines.append(margin + rest[: cut if cut > 0 else width])
+        rest = rest[cut + 1 if cut > 0 else width :]
+    return "\n".join([*lines, margin + rest]) if rest else "\n".join(lines)
 
 
 def day(value: date) -> str:

@@ -28,6 +28,7 @@ DOT_LINE = b".\r\n"
 # Said of commands, not of mails: where commands were pipelined, the relay may just not cope with that.
 PROTOCOL_ERRORS = range(500, 505)
 GOOD = {Stage.MAIL: (250,), Stage.RCPT: (250, 251), Stage.DATA: (354,)}
+GOOD_BEHIND_MAIL = (GOOD[Stage.RCPT], GOOD[Stage.DATA])
 _ENVELOPE = re.compile(r"[!-;=?-~]+")  # printable, neither blank nor angle bracket
 
 
@@ -266,11 +267,16 @@ class SmtpRelay:
         """Bring a parcel up to 354; return the outcome if it was refused on the way."""
         talk = connection.talk
         refusal: Outcome | None = None
-        for stage, command in job.commands(connection).items():
+        commands = {} if job.is_pipelined else job.commands(connection)
+        for stage, good in GOOD.items():
             if not job.is_pipelined:
-                talk.write(command)
-            reply = await self._answer(talk, stage, job)
-            if reply.code in GOOD[stage]:
+                talk.write(commands[stage])
+            reply = talk.reply_at_hand()
+            if reply is None or reply.code == SERVICE_CLOSING:
+                reply = await self._answer(talk, stage, job, reply)
+            if reply.code in good:
+                if stage is Stage.MAIL and job.is_pipelined and talk.take_as_expected(GOOD_BEHIND_MAIL):
+                    return None
                 if refusal is not None and stage is Stage.DATA:
                     await self._send_nothing(talk, refusal)
                 continue
@@ -282,10 +288,14 @@ class SmtpRelay:
                 break
         return refusal
 
-    async def _answer(self, talk: Conversation, stage: Stage, job: _Job) -> Reply:
+    async def _answer(
+        self, talk: Conversation, stage: Stage, job: _Job, at_hand: Reply | None = None
+    ) -> Reply:
         limits = self.limits
         try:
-            reply = await talk.reply(limits.data_seconds if stage is Stage.DATA else limits.command_seconds)
+            reply = at_hand or await talk.reply(
+                limits.data_seconds if stage is Stage.DATA else limits.command_seconds
+            )
         except Silent as silent:
             # Some answers came to what was written together, and the others did not.
             is_cut_short = job.is_pipelined and talk.answers > 0
