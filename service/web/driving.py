@@ -89,7 +89,7 @@ def _page(site: Site, session: Session, token: str, *, saved: str = "", refused:
     given = answers.load(session, person.id)
     profile, corpus = site.lists.learned(session, person, site.now())
     libraries = keeping.list_libraries(session, person.id)
-    whole = sum(one.weight for one in (*present.interests, *libraries)) or 1.0
+    whole = sum(one.weight for one in present.interests) + sum(one.weight for one in libraries) or 1.0
     return site.page(
         "drives.html",
         status=422 if refused else 200,
