@@ -35,9 +35,7 @@ def main() -> None:
     print(f"  ours, papers compared before             {1e3 * again:8.2f}")
     some = people[::LOOP_SHARE]
     loop = timed(lambda: [by_scikit(corpus, person) for person in some]) / len(some)
-    print(
-        f"  scikit-learn, one after the other     {1e3 * loop:8.2f}   {loop / first:.0f}, {loop / again:.0f} x"
-    )
+    print(f"  scikit-learn, one by one     {1e3 * loop:8.2f}   {loop / first:.0f}, {loop / again:.0f} x")
     print(f"memory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
 
 
