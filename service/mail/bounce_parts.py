@@ -39,6 +39,15 @@ def parse(raw: bytes) -> Message:
     return message_from_bytes(raw.lstrip(b"\r\n"))
 
 
+def payload_of(part: Message) -> list[Message | str] | str:
+    """Return a part's payload as it stands; a charset that is no name makes the library raise."""
+    try:
+        payload = part.get_payload()
+    except (LookupError, ValueError):
+        return ""
+    return payload if isinstance(payload, list | str) else ""
+
+
 def own_parts(message: Message) -> Iterator[Message]:
     """Give the parts in order, down to where mail that is given back begins; that part itself is the last."""
     waiting, number = [message], 0
@@ -49,7 +58,7 @@ def own_parts(message: Message) -> Iterator[Message]:
         kind = part.get_content_type()
         if kind in RETURNED:
             continue
-        inner = part.get_payload()
+        inner = payload_of(part)
         if isinstance(inner, list) and part.get_content_maintype() == "multipart":
             waiting += [part for part in reversed(inner[:PARTS_LIMIT]) if isinstance(part, Message)]
 
@@ -66,13 +75,23 @@ def text_of(part: Message) -> str:
     """Return a part's text with LF line ends; a charset nobody knows is taken for UTF-8."""
     payload = part.get_payload(decode=True)
     if not isinstance(payload, bytes):
-        return "\n\n".join(str(block) for block in part.get_payload()) if part.is_multipart() else ""
+        inner = payload_of(part)
+        return "\n\n".join(map(_written, inner)) if isinstance(inner, list) else ""
     charset = part.get_content_charset() or "utf-8"
     try:
         text = payload.decode(charset, "replace")
     except (LookupError, ValueError):
         text = payload.decode("utf-8", "replace")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _written(block: Message | str) -> str:
+    """Return a block as it was written; the library's own way back to text fails on broken headers."""
+    if isinstance(block, str):
+        return block
+    inner = payload_of(block)
+    fields = [f"{name}: {value}" for name, value in block.raw_items()]
+    return "\n".join([*fields, "", inner if isinstance(inner, str) else ""])
 
 
 def texts(message: Message) -> Iterator[str]:
@@ -101,8 +120,8 @@ def report_blocks(part: Message) -> Iterator[dict[str, str]]:
 
     Blocks should be parted by empty lines; where they are not, the next recipient's field begins one.
     """
-    payload = part.get_payload()
-    whole = [str(block) for block in payload] if isinstance(payload, list) else [text_of(part)]
+    payload = payload_of(part)
+    whole = [_written(block) for block in payload] if isinstance(payload, list) else [text_of(part)]
     for text in whole:
         for block in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n")):
             yield from _recipients_in(block)

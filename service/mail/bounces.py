@@ -27,6 +27,7 @@ from service.mail.bounce_parts import (
     message_ids_in,
     own_parts,
     parse,
+    payload_of,
     report_blocks,
     text_of,
     texts,
@@ -244,7 +245,7 @@ def _found_by_flufl(message: Message) -> tuple[list[str], list[str]]:
 def _is_short(message: Message) -> bool:
     lines = 0
     for number, part in enumerate(message.walk()):
-        payload = part.get_payload()
+        payload = payload_of(part)
         lines += payload.count("\n") if isinstance(payload, str) else 0
         if number >= PARTS_LIMIT or lines > LINES_LIMIT:
             return False
