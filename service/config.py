@@ -40,7 +40,12 @@ def _split_names(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _split_paths(value: object) -> object:
+    return () if value is None else (value,) if isinstance(value, Path) else _split_names(value)
+
+
 NameList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
+PathList = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split_paths)]
 
 
 class Settings(BaseSettings):
@@ -131,9 +136,11 @@ class Settings(BaseSettings):
         None, description="Where alerts are mailed; without it CONTACT_ADDRESS, without that only logged"
     )
     list_id: str | None = Field(None, description="List-Id domain; without it digest.<domain of From>")
-    dkim_selector: str | None = Field(None, description="DKIM selector of DKIM_KEY_FILE")
+    dkim_selector: NameList = Field((), description="DKIM selectors of DKIM_KEY_FILE, in the same order")
     dkim_domain: str | None = Field(None, description="DKIM d=; without it the domain of From")
-    dkim_key_file: Path | None = Field(None, description="PEM file with an RSA or Ed25519 private key")
+    dkim_key_file: PathList = Field(
+        (), description="PEM files with RSA or Ed25519 private keys, parted by commas; each signs every mail"
+    )
     operator_token: SecretStr | None = Field(
         None, description="Bearer token that opens /metrics beyond loopback"
     )
@@ -315,8 +322,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 "PAPERLARK_SOURCES names archive: set PAPERLARK_ARCHIVE_PATH to its file or folder"
             )
-        if (self.dkim_key_file is None) != (self.dkim_selector is None):
-            raise ValueError("set PAPERLARK_DKIM_KEY_FILE and PAPERLARK_DKIM_SELECTOR together")
+        if len(self.dkim_key_file) != len(self.dkim_selector):
+            raise ValueError("set PAPERLARK_DKIM_KEY_FILE and PAPERLARK_DKIM_SELECTOR together, one for each")
         if self.environment is Environment.PRODUCTION:
             missing = [
                 name for name in ("secret_key", "smtp_url", "postal_address") if getattr(self, name) is None

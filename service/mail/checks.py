@@ -232,16 +232,19 @@ def _published_key(settings: Settings, resolver: Resolver) -> Check:
         signers = ()
     if not signers:
         return Check(name="DNS: DKIM", state="warn", found="nothing to compare: mails are not signed here")
-    wanted = _tags(signers[0].record)["p"]
-    published = [_tags(text).get("p", "") for text in resolver.txt(signers[0].record_name)]
-    if published != [wanted]:
-        return Check(
-            name="DNS: DKIM",
-            state="fail",
-            found=f"{signers[0].record_name} {'holds another key' if published else 'is not published'}",
-            advice=f"publish there: {signers[0].record}",
-        )
-    return Check(name="DNS: DKIM", state="pass", found=f"{signers[0].record_name} holds our key")
+    for signer in signers:
+        wanted = _tags(signer.record)["p"]
+        published = [_tags(text).get("p", "") for text in resolver.txt(signer.record_name)]
+        if published != [wanted]:
+            return Check(
+                name="DNS: DKIM",
+                state="fail",
+                found=f"{signer.record_name} {'holds another key' if published else 'is not published'}",
+                advice=f"publish there: {signer.record}",
+            )
+    names = ", ".join(signer.record_name for signer in signers)
+    held = "holds our key" if len(signers) == 1 else "hold our keys"
+    return Check(name="DNS: DKIM", state="pass", found=f"{names} {held}")
 
 
 def _dmarc(settings: Settings, resolver: Resolver) -> Check:

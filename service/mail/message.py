@@ -89,10 +89,11 @@ def sender_from(settings: Settings) -> Sender:
     Raises:
         ValueError: the DKIM key can't be used.
     """
-    signers: tuple[Signer, ...] = ()
-    if settings.dkim_key_file is not None and settings.dkim_selector is not None:
-        domain = settings.dkim_domain or settings.sender_domain
-        signers = (read_signer(settings.dkim_key_file, domain=domain, selector=settings.dkim_selector),)
+    domain = settings.dkim_domain or settings.sender_domain
+    signers = [
+        read_signer(path, domain=domain, selector=selector)
+        for path, selector in zip(settings.dkim_key_file, settings.dkim_selector, strict=True)
+    ]
     return Sender(
         name=settings.sender_name,
         address=settings.sender_address,
@@ -101,7 +102,7 @@ def sender_from(settings: Settings) -> Sender:
         envelope_domain=settings.envelope_domain,
         list_id=settings.list_identifier,
         home_url=settings.base_url,
-        signers=signers,
+        signers=tuple(signers),
         has_metadata=settings.webhook_postmark_secret is not None,
     )
 

@@ -62,8 +62,8 @@ def sending(settings: Settings, key_file: Path) -> Settings:
             "sender_address": "digest@news.lark.org",
             "base_url": "https://digest.lark.org",
             "bounce_domain": "bounces.news.lark.org",
-            "dkim_key_file": key_file,
-            "dkim_selector": "lark1",
+            "dkim_key_file": (key_file,),
+            "dkim_selector": ("lark1",),
         }
     )
 
@@ -86,12 +86,16 @@ def test_trust_43_a_sender_in_order_passes_and_is_told_what_to_publish(
 @pytest.mark.parametrize(
     ("changes", "name", "state"),
     [
-        ({"sender_address": "digest@paperlark.localhost", "dkim_key_file": None}, "sender", "warn"),
+        (
+            {"sender_address": "digest@paperlark.localhost", "dkim_key_file": (), "dkim_selector": ()},
+            "sender",
+            "warn",
+        ),
         ({"postal_address": None}, "postal address", "warn"),
         ({"base_url": "http://127.0.0.1:8000"}, "links", "warn"),
-        ({"dkim_key_file": None, "dkim_selector": None}, "DKIM key", "warn"),
+        ({"dkim_key_file": (), "dkim_selector": ()}, "DKIM key", "warn"),
         ({"dkim_domain": "elsewhere.org"}, "DKIM key", "fail"),
-        ({"dkim_key_file": Path("/nowhere/key.pem")}, "DKIM key", "fail"),
+        ({"dkim_key_file": (Path("/nowhere/key.pem"),)}, "DKIM key", "fail"),
     ],
 )
 def test_trust_43_what_is_off_is_named(
@@ -109,7 +113,7 @@ def test_trust_32_a_short_rsa_key_is_named(sending: Settings, key_file: Path) ->
 
 
 def the_right_names(sending: Settings) -> Names:
-    signer = read_signer(sending.dkim_key_file, domain="news.lark.org", selector="lark1")
+    signer = read_signer(sending.dkim_key_file[0], domain="news.lark.org", selector="lark1")
     return Names(
         texts={
             "bounces.news.lark.org": ["other", "v=spf1 include:relay.lark.org -all"],

@@ -1,5 +1,7 @@
 """Signatures, judged by an independent verifier (trust 23, 32)."""
 
+import shutil
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.config import Settings
 from service.keys import Keyring
+from service.mail.assembly import AssemblyPress
 from service.mail.dkim import SIGNED_FIELDS, Signer, body_hash, read_signer, relaxed_body
-from service.mail.message import Press
+from service.mail.message import Press, sender_from
 from tests.unit.mail.letter_samples import a_digest, a_sender
 
 AT = datetime(2026, 2, 13, 8, tzinfo=UTC)
@@ -21,6 +25,7 @@ KEYS = {
     "rsa": rsa.generate_private_key(public_exponent=65537, key_size=2048),
     "ed25519": ed25519.Ed25519PrivateKey.generate(),
 }
+SECOND_VERIFIER = Path(__file__).with_name("mail_dkim.pl")
 KEYRING = Keyring(["a-secret-for-tests-only-0123456789-abcdef"])
 
 
@@ -64,6 +69,63 @@ def test_two_keys_at_once_give_two_good_signatures() -> None:
     judge = dkimpy.DKIM(data)
     for index in range(2):
         assert judge.verify(idx=index, dnsfunc=lambda name, timeout=5: records[name.decode().rstrip(".")])
+
+
+@pytest.mark.trust(23)
+def test_trust_23_a_second_verifier_agrees() -> None:
+    """Mail::DKIM for Perl, written apart from dkimpy; it comes with SpamAssassin.
+
+    Where it knows no Ed25519 it must not be troubled by such a signature beside the other.
+    """
+    perl = shutil.which("perl")
+    if perl is None or subprocess.run([perl, "-MMail::DKIM::Verifier", "-e", "1"], check=False).returncode:
+        pytest.skip("Perl's Mail::DKIM is not installed")
+    signers = tuple(Signer("news.example.org", f"lark-{name}", key) for name, key in KEYS.items())
+    records = [f"{signer.record_name}={signer.record}" for signer in signers]
+    for kind in (Press, AssemblyPress):
+        data = kind(a_sender(signers=signers), KEYRING).make(a_digest(), nonce=7, at=AT).data
+
+        def results(message: bytes) -> list[str]:
+            ran = subprocess.run(
+                [perl, str(SECOND_VERIFIER), *records], input=message, capture_output=True, check=True
+            )
+            return ran.stdout.decode().splitlines()
+
+        ed25519_said, rsa_said = sorted(results(data))
+        assert rsa_said == "rsa-sha256 pass"
+        assert ed25519_said in {"ed25519-sha256 pass", "ed25519-sha256 invalid"}
+        assert not any("pass" in line for line in results(data.replace(b"notes", b"votes")))
+
+
+def test_keys_change_without_a_mail_unsigned(tmp_path: Path) -> None:
+    """Old key, both, new key: every mail of the time verifies by the records published at its time."""
+    paths = [tmp_path / "old.pem", tmp_path / "new.pem"]
+    for path, key in zip(paths, KEYS.values(), strict=True):
+        path.write_bytes(pem(key))
+    for files, selectors in (("old.pem", "a"), ("old.pem,new.pem", "a,b"), ("new.pem", "b")):
+        names = ",".join(str(tmp_path / name) for name in files.split(","))
+        settings = Settings(
+            environment="test",
+            sender_address="digest@news.example.org",
+            dkim_key_file=names,
+            dkim_selector=selectors,
+        )
+        signers = sender_from(settings).signers
+        assert [signer.selector for signer in signers] == selectors.split(",")
+        data = Press(sender_from(settings), KEYRING).make(a_digest(), nonce=7, at=AT).data
+        records = {signer.record_name: signer.record.encode() for signer in signers}
+        judge = dkimpy.DKIM(data)
+
+        def record(name: bytes, timeout: int = 5, known: dict[str, bytes] = records) -> bytes:
+            return known[name.decode().rstrip(".")]
+
+        assert all(judge.verify(idx=index, dnsfunc=record) for index in range(len(signers)))
+
+
+@pytest.mark.parametrize(("files", "selectors"), [("a.pem", ""), ("", "a"), ("a.pem,b.pem", "a")])
+def test_each_key_needs_a_selector(files: str, selectors: str) -> None:
+    with pytest.raises(ValueError, match="one for each"):
+        Settings(environment="test", dkim_key_file=files, dkim_selector=selectors)
 
 
 @pytest.mark.trust(23, 32)
