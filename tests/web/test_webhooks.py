@@ -1,12 +1,17 @@
 """What providers tell by webhook: only if it is theirs, only now, and once; about whom our own marks say."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
+import socket
+import ssl
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +30,8 @@ from service.database import Database
 from service.mail import provider_events
 from service.mail.provider_signatures import is_sns_url, sns_text
 from service.mail.tables import DeliveryRow, ReturnRow
+from service.web.webhooks import fetch_by_https
+from tests.integration.mail.certificates import tls_contexts
 from tests.web.conftest import ADDRESS, Visitor, make_visitor
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:ses-events"
@@ -460,3 +467,28 @@ def test_no_body_breaks_the_readers(body: Any) -> None:
 def test_deep_json_is_no_body() -> None:
     with pytest.raises(provider_events.Malformed):
         provider_events.read_json(b"[" * 200_000)
+
+
+@pytest.mark.trust(65)
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/x.pem", "file:///etc/hostname", "ftp://127.0.0.1/x"])
+def test_nothing_is_fetched_but_by_https(url: str) -> None:
+    with pytest.raises(ValueError, match="https"):
+        fetch_by_https(url)
+
+
+@pytest.mark.trust(65)
+def test_a_server_that_nobody_vouches_for_is_not_believed(tmp_path: Path) -> None:
+    serving, _ = tls_contexts(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=_answer_once, args=(listening, serving), daemon=True)
+        thread.start()
+        with pytest.raises(OSError, match="certificate"):
+            fetch_by_https(f"https://127.0.0.1:{listening.getsockname()[1]}/x.pem")
+        thread.join(5)
+
+
+def _answer_once(listening: socket.socket, serving: ssl.SSLContext) -> None:
+    plain, _ = listening.accept()
+    with contextlib.suppress(OSError), serving.wrap_socket(plain, server_side=True) as secure:
+        secure.sendall(b"HTTP/1.0 200 OK\r\n\r\npem")
+    plain.close()
