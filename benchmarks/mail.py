@@ -2,7 +2,7 @@
 
     python -m benchmarks.mail [--messages 4000] [--only making|carrying|far|whole] [--sqlite]
 
-Messages are of ten papers and about 40 KB, the relay is on loopback: Postfix's smtp-sink where it is
+Messages are of ten papers and about 60 KB, the relay is on loopback: Postfix's smtp-sink where it is
 installed, else that of the tests. CPU is that of the process that sends. Only ratios carry elsewhere.
 
 smtp-source (Postfix) is looked for in PAPERLARK_POSTFIX_TOOLS, on PATH and in /usr/sbin; nodemailer by

@@ -36,7 +36,8 @@ def freeze(
     Raises:
         sqlalchemy.exc.IntegrityError: somebody is gone, or was given one of the papers in the meantime.
     """
-    ids = insert_digests(session, [_row(draft, now) for draft in drafts])
+    lines: dict[tuple[int, str], str] = {}
+    ids = insert_digests(session, [_row(draft, now, lines) for draft in drafts])
     stored = [draft for draft in drafts if draft.due.subscriber_id in ids]
     mailed = [(ids[draft.due.subscriber_id], draft) for draft in stored if draft.is_mailed]
     ledger.enter(session, [id_ for id_, _ in mailed])
@@ -50,18 +51,23 @@ def freeze(
     return stored
 
 
-def freeze_selection(draft: Draft) -> JsonText:
+def freeze_selection(draft: Draft, known: dict[tuple[int, str], str] | None = None) -> JsonText:
     """Return the selection as it is kept: list, reasons and the counts of that moment for each paper.
 
     One paper a line: the same line stands in thousands of digests, and whoever has read it once need not
-    again (service/digests/composing.py).
+    again (service/digests/composing.py). ``known`` keeps the lines of drafts that live as long as it.
     """
     if draft.selection is None:
         return JsonText("[]")
+    known = {} if known is None else known
     counts = draft.window.counts if draft.window is not None else {}
-    lines = [
-        _line(name, paper, counts.get(paper.id)) for name, papers in draft.selection.lists for paper in papers
-    ]
+    lines = []
+    for name, papers in draft.selection.lists:
+        for paper in papers:
+            key = (id(paper), name)  # ranking gives one object to all for whom it is the same
+            if key not in known:
+                known[key] = _line(name, paper, counts.get(paper.id))
+            lines.append(known[key])
     return JsonText("[\n" + ",\n".join(lines) + "\n]" if lines else "[]")
 
 
@@ -93,7 +99,7 @@ def digest_nonce(public_id: int, issue_date: date) -> int:
     return int.from_bytes(digest[:8], "big") >> (64 - NONCE_BITS)
 
 
-def _row(draft: Draft, now: datetime) -> dict[str, Any]:
+def _row(draft: Draft, now: datetime, lines: dict[tuple[int, str], str]) -> dict[str, Any]:
     return {
         "subscriber_id": draft.due.subscriber_id,
         "issue_date": draft.due.issue_date,
@@ -104,7 +110,7 @@ def _row(draft: Draft, now: datetime) -> dict[str, Any]:
         "skip_reason": draft.skip_reason,
         "window_start": draft.window.start if draft.window is not None else None,
         "formula": draft.formula,
-        "selection": freeze_selection(draft),
+        "selection": freeze_selection(draft, lines),
     }
 
 
