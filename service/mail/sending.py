@@ -121,7 +121,7 @@ def deliver_waiting(
 def loop_factory() -> asyncio.AbstractEventLoop:
     """Make the event loop a run of mail lives in.
 
-    Python's own: uvloop's close() waits for every handle of the loop, and was seen to wait for ever.
+    Python's own: uvloop keeps what a signal's handler raises, such as a task's time limit, to itself.
     """
     return asyncio.SelectorEventLoop()
 
@@ -162,6 +162,7 @@ class _Run:
     problem: str | None = None
     claimed: list[Claimed] = field(default_factory=list)  # being composed
     held: deque[tuple[Claimed, Letter]] = field(default_factory=deque)  # composed, not begun
+    in_hand: list[Claimed] = field(default_factory=list)  # being made into parcels, or made and not begun
     waiting: list[tuple[float, int, Claimed, Letter]] = field(default_factory=list)  # for a limit, by when
     postponed: dict[int, datetime] = field(default_factory=dict)  # to be given back until then
     fared: dict[str, tallies.Tally] = field(default_factory=dict)  # by destination, not yet written down
@@ -173,6 +174,7 @@ class _Run:
     results: list[Result] = field(default_factory=list)  # of landed flights, not yet recorded
     renewed_at: datetime | None = None
     is_over: bool = False
+    is_closed: bool = False  # interrupted, and all that was known is written down
 
     async def all_waiting(self, limit: int | None) -> Tally:
         """Send; the next chunk is claimed while the last window of the one before is on the wire."""
@@ -203,6 +205,7 @@ class _Run:
                 future.cancel()  # nothing leaves once the books are closed
         self.flights.clear()
         self._turn({}, give_back=self._take_back())
+        self.is_closed = True
 
     def _goes_on(self) -> bool:
         return not self.is_over and self.problem is None and not self.should_stop()
@@ -349,9 +352,11 @@ class _Run:
         while self._goes_on() and (going := self._admit(self.courier.window // flights)) is not None:
             if not (going or self.postponed or self.put_off):
                 continue
+            self.in_hand = [delivery for delivery, _ in going]
             parcels, unmade = self._prepare(going)
             await self._land(flights - 1)
             begun = self._turn(parcels, unmade=unmade)
+            self.in_hand = []
             if begun:
                 self.flights.append(
                     _Flight([(one, parcel.recipient, self._launch(parcel)) for one, parcel in begun])
@@ -406,8 +411,13 @@ class _Run:
 
     def _take_back(self) -> list[Claimed]:
         """Take all that is claimed and will not be begun."""
-        back = [*self.claimed, *(one for one, _ in self.held), *(one for *_, one, _ in self.waiting)]
-        self.claimed.clear()
+        back = [
+            *self.claimed,
+            *self.in_hand,
+            *(one for one, _ in self.held),
+            *(one for *_, one, _ in self.waiting),
+        ]
+        self.claimed, self.in_hand = [], []
         self.held.clear()
         self.waiting.clear()
         return back
@@ -431,10 +441,11 @@ class _Run:
 
     async def _land(self, remaining: int) -> None:
         """Wait for the oldest flights until only ``remaining`` are out."""
-        while len(self.flights) > remaining:
+        while len(self.flights) > remaining and not self.is_closed:
             if waiting := [future for *_, future in self.flights[0].futures if not future.done()]:
                 await asyncio.wait(waiting)
-            self.results += self._results(self.flights.popleft())
+            if self.flights:  # none if we were interrupted meanwhile, and the books are closed
+                self.results += self._results(self.flights.popleft())
 
     def _turn(
         self,
@@ -445,7 +456,7 @@ class _Run:
     ) -> list[tuple[Claimed, Parcel]]:
         """Commit one turn of the window, with what has landed; return the parcels that may go out now."""
         late = self.postponed or self.put_off
-        if not (self.results or parcels or unmade or give_back or late or self.fared):
+        if self.is_closed or not (self.results or parcels or unmade or give_back or late or self.fared):
             return []
         now = self.clock()
         with self.database.transaction() as session:

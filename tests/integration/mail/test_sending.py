@@ -1,10 +1,14 @@
 """From the outbox to the relay and into the books (trust 24, 45 to 49, 53, 59, 66, 102 to 108, 114)."""
 
+import gc
+import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +16,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service.clock import SettableClock
-from service.config import SmtpEndpoint
 from service.database import Database
+from service.endpoints import SmtpEndpoint
 from service.keys import Keyring
 from service.mail import claiming, outbox
 from service.mail.composing import Claimed, Refusal
@@ -26,7 +30,7 @@ from service.mail.sending import Tally, deliver_waiting
 from service.mail.sweeping import sweep
 from service.mail.tables import DeliveryRow
 from service.mail.transport import SmtpRelay
-from tests.relays import scripted_relay
+from tests.relays import SILENCE, scripted_relay
 from tests.unit.mail.letter_samples import a_digest, a_sender
 
 DAY = timedelta(days=1)
@@ -454,3 +458,58 @@ def test_the_books_can_be_counted_by_status(database: Database, clock: SettableC
     queue_digests(database, 3, clock())
     with database.reading() as session:
         assert session.scalar(select(func.count()).where(DeliveryRow.status == Status.QUEUED)) == 3
+
+
+def open_descriptors() -> int:
+    """Count the files and sockets this process has open."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+class SoftLimit(Exception):
+    """What Celery raises in a task, out of a signal's handler, when its time is up."""
+
+
+@pytest.mark.trust(104, 106)
+@pytest.mark.parametrize("stage", ["greeting", "ehlo", "mail", "dot"])
+def test_trust_106_a_tasks_time_limit_ends_a_run_in_mid_silence_and_leaves_no_socket_open(
+    sqlite_database: Database, clock: SettableClock, keyring: Keyring, stage: str
+) -> None:
+    """Not every event loop lets an exception of a signal's handler through: uvloop goes on sleeping."""
+    queue_digests(sqlite_database, 8, clock())
+
+    def silent(seen: str, connection: int, message: int) -> str | None:
+        # One connection stands, and one message was taken, before the silence begins.
+        if seen in {"greeting", "ehlo"}:
+            return SILENCE if seen == stage and connection > 1 else None
+        is_silent = seen == stage or (seen == "dot" and stage in {"greeting", "ehlo"})
+        return SILENCE if is_silent and message > 1 else None
+
+    def time_is_up(_number: int, _frame: object) -> None:
+        raise SoftLimit
+
+    before = signal.signal(signal.SIGALRM, time_is_up)
+    with scripted_relay(silent) as server:
+        sqlite_database.close()
+        descriptors = open_descriptors()
+        endpoint = SmtpEndpoint(f"smtp://127.0.0.1:{server.port}?starttls=never")
+        patient = Limits(connections=2, command_seconds=60, data_seconds=60, final_reply_seconds=60)
+        relay = SmtpRelay(endpoint, helo_name="x.example.org", limits=patient)
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        try:
+            with pytest.raises(SoftLimit):
+                deliver(sqlite_database, clock, keyring, relay, window=4)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        sent = len(server.accepted)
+        sqlite_database.close()
+        gc.collect()
+        # The relay's own ends of the connections close a moment later, in its thread.
+        deadline = time.monotonic() + 5
+        while open_descriptors() > descriptors and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert open_descriptors() <= descriptors
+    counts = statuses(sqlite_database)
+    assert counts["sent"] == sent  # what was known by then is written down
+    assert counts["claimed"] == 0
+    assert 1 <= counts["sending"] <= 4
