@@ -5,8 +5,8 @@
 Messages are of ten papers and about 60 KB, the relay is on loopback: Postfix's smtp-sink where it is
 installed, else that of the tests. CPU is that of the process that sends. Only ratios carry elsewhere.
 
-smtp-source (Postfix) is looked for in PAPERLARK_POSTFIX_TOOLS, on PATH and in /usr/sbin; nodemailer by
-Node.js (PAPERLARK_NODEMAILER: its folder). Rows that need what is not there are left out, which is said.
+smtp-source (Postfix) is looked for in POSTFIX_TOOLS, on PATH and in /usr/sbin; nodemailer by
+Node.js (NODEMAILER: its folder). Rows that need what is not there are left out, which is said.
 """
 
 import argparse
@@ -96,7 +96,7 @@ def say_what_is_missing() -> None:
     if find_tool("smtp-source") is None:
         print("Postfix's smtp-source and smtp-sink are not here: no comparison with them.")
     if shutil.which("node") is None or not plain_ways.nodemailer_is_here():
-        print("Node.js with nodemailer is not here (PAPERLARK_NODEMAILER): no comparison with it.")
+        print("Node.js with nodemailer is not here (NODEMAILER): no comparison with it.")
 
 
 # -- the world ---------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 // Sends the messages of a folder by nodemailer's pool; prints seconds of wall and processor a message.
 // node nodemailer.cjs PORT CONNECTIONS raw|compose FILE TIMES
 const fs = require("node:fs");
-const nodemailer = require(process.env.PAPERLARK_NODEMAILER || "nodemailer");
+const nodemailer = require(process.env.NODEMAILER || "nodemailer");
 const [port, connections, mode, file, times] = process.argv.slice(2);
 const messages = JSON.parse(fs.readFileSync(file, "utf8"));
 

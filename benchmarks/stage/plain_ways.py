@@ -109,11 +109,11 @@ def smtp_source(port: int, size: int, count: int, lanes: int) -> Times | None:
 
 
 def nodemailer_is_here() -> bool:
-    """Say whether Node.js and nodemailer can be used; PAPERLARK_NODEMAILER names the latter's folder."""
+    """Say whether Node.js and nodemailer can be used; NODEMAILER names the latter's folder."""
     node = shutil.which("node")
     if node is None:
         return False
-    wanted = os.environ.get("PAPERLARK_NODEMAILER", "nodemailer")
+    wanted = os.environ.get("NODEMAILER", "nodemailer")
     test = [node, "-e", f"require({json.dumps(wanted)})"]
     return subprocess.run(test, capture_output=True, check=False, cwd=NODE_SCRIPT.parent).returncode == 0
 

@@ -20,9 +20,9 @@ ROOT = Path(__file__).parents[2]
 def find_tool(name: str) -> str | None:
     """Return where one of Postfix's tools is, None where it is not installed.
 
-    Looked for in PAPERLARK_POSTFIX_TOOLS (a folder), on PATH and in /usr/sbin.
+    Looked for in POSTFIX_TOOLS (a folder), on PATH and in /usr/sbin.
     """
-    given = os.environ.get("PAPERLARK_POSTFIX_TOOLS")
+    given = os.environ.get("POSTFIX_TOOLS")
     return shutil.which(name, path=given) if given else shutil.which(name) or shutil.which(name, path=SBIN)
 
 
