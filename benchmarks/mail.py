@@ -1,6 +1,6 @@
 """What a digest costs from letter to relay, against honest plain ways, all measured in the same run by turns.
 
-    python -m benchmarks.mail [--messages 4000] [--only making|carrying|far|whole] [--sqlite]
+    python -m benchmarks.mail [--messages 3000] [--only making|carrying|far|whole] [--sqlite]
 
 Messages are of ten papers and about 60 KB, the relay is on loopback: Postfix's smtp-sink where it is
 installed, else that of the tests. CPU is that of the process that sends. Only ratios carry elsewhere.
@@ -71,7 +71,7 @@ CPU_GOALS: dict[Key, int] = {"none": 90, "ed25519": 140, "rsa": 380}
 def main() -> None:
     """Measure and print."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("--messages", type=int, default=4000, help="of each turn")
+    words.add_argument("--messages", type=int, default=3000, help="of each turn")
     words.add_argument("--only", choices=("making", "carrying", "far", "whole"))
     words.add_argument("--sqlite", action="store_true", help="record in SQLite, not in a Postgres begun here")
     chosen = words.parse_args()
@@ -121,7 +121,6 @@ def open_world(folder: Path, url: str | None, port: int, count: int) -> Iterator
     settings = make_settings(folder, url, port, "none", CONNECTIONS)
     migrate(settings.sqlalchemy_url)
     parts = open_parts(settings)
-    settings.data_dir.mkdir(exist_ok=True)
     collect(parts.database, [MadePapers()], DAY)
     groups = 1 + len(KEYS) * (1 + ROUNDS)
     for group in range(groups):

@@ -95,7 +95,6 @@ class Gauge:
 
 def run(parts: Parts, people: int) -> None:
     """Collect, invite, plan, send, and look at the books."""
-    parts.settings.data_dir.mkdir(exist_ok=True)
     collect(parts.database, [MadePapers()], NOW - HOUR)
     began = time.perf_counter()
     invite(parts, people, NOW - HOUR, hour=NOW.hour, progress=_show)

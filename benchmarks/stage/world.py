@@ -22,9 +22,11 @@ Key = Literal["none", "ed25519", "rsa"]
 
 def make_settings(folder: Path, url: str | None, port: int, key: Key, connections: int) -> Settings:
     """Return settings that send to the relay at ``port``, signed by a key made now."""
+    data = folder / "data"
+    data.mkdir(exist_ok=True)
     return Settings(
         environment="test",
-        data_dir=folder / "data",
+        data_dir=data,
         database_url=url,
         secret_key="only-for-measuring-0123456789-abcdefghij",
         sources="demo",
