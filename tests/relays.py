@@ -193,6 +193,7 @@ def scripted_relay(
         started.set()
         await stopping.wait()
         server.close()
+        await asyncio.sleep(0.005)  # who was let in at this moment gets as far as to be ended
         await relay.stop()
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)

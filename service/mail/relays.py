@@ -84,8 +84,9 @@ class Relays:
 
     def admit(self, recipients: Sequence[str]) -> Sequence[float | None]:
         """Say for each recipient whether a message may go now (None), or in how many seconds to ask again."""
-        limited = [member for member in self._usable(()) if member.weight]
-        return self.throttle.admit(recipients, [(member.name, member.weight) for member in limited])
+        usable = self._usable(())
+        asked = [member for member in usable if member.weight] or usable
+        return self.throttle.admit(recipients, [(member.name, member.weight or 1) for member in asked])
 
     def deliver(self, parcel: Parcel) -> Awaitable[Outcome]:
         """Hand over one parcel; trouble with the relays is an outcome, never an exception."""
@@ -125,7 +126,7 @@ class Relays:
         usable = self._usable(tried)
         if not usable and not tried:
             usable = sorted(self.members, key=self._reluctance)[:1]
-        with_room = [member for member in usable if self.throttle.has_room(member.name)]
+        with_room = [m for m in usable if self.throttle.has_room(m.name, may_ask=bool(tried))]
         weighted = [member for member in with_room if member.weight] or with_room
         if not weighted:
             return None

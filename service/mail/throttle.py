@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Protocol
 
 import structlog
@@ -39,8 +40,8 @@ class Throttle(Protocol):
     def admit(self, recipients: Sequence[str], relays: Shares) -> Sequence[float | None]:
         """Say for each recipient whether a message may go now (None), or in how many seconds to ask again."""
 
-    def has_room(self, relay: str) -> bool:
-        """Say whether a relay may be given a message."""
+    def has_room(self, relay: str, *, may_ask: bool) -> bool:
+        """Say whether a relay may be given a message; for one nobody reckoned with, ask for room."""
 
     def use(self, relay: str) -> None:
         """Count a message that a relay is given."""
@@ -62,7 +63,7 @@ class OpenGate:
         """Let all go."""
         return [None] * len(recipients)
 
-    def has_room(self, relay: str) -> bool:  # noqa: ARG002
+    def has_room(self, relay: str, *, may_ask: bool) -> bool:  # noqa: ARG002
         """Say yes."""
         return True
 
@@ -147,9 +148,12 @@ class Gate:
             self._ask_relays(recipients, relays, waits)
         return waits
 
-    def has_room(self, relay: str) -> bool:
+    def has_room(self, relay: str, *, may_ask: bool) -> bool:
         """Say whether a relay may be given a message: it has no rate, or was allowed one that is left."""
-        return self._rate_of_relay(relay) is None or self._in_hand[relay] > 0
+        rate = self._rate_of_relay(relay)
+        if rate is not None and may_ask and self._in_hand[relay] <= 0:
+            self._in_hand[relay] += self.meter.take([Want(RELAY + relay, rate, 1)])[0].count
+        return rate is None or self._in_hand[relay] > 0
 
     def use(self, relay: str) -> None:
         """Count a message that a relay is given."""
@@ -314,9 +318,19 @@ def _asks_for_less(outcome: Outcome) -> bool:
     return is_later and (outcome.code == SERVICE_CLOSING or (outcome.enhanced or "").startswith("4.7."))
 
 
+@cache
+def _meter_of(_folder: str) -> LocalMeter:
+    """Return the one meter of this process for a data folder: its queues share the limits."""
+    return LocalMeter()
+
+
 def open_throttle(settings: Settings, endpoints: Sequence[SmtpEndpoint]) -> Gate:
     """Make the throttle of these settings; nothing is sent yet."""
-    meter: Meter = SafeMeter(RedisMeter(settings.redis_url)) if settings.redis_url else LocalMeter()
+    meter: Meter
+    if settings.redis_url:
+        meter = SafeMeter(RedisMeter(settings.redis_url))
+    else:
+        meter = _meter_of(str(settings.data_dir.absolute()))
     limits = {
         domain if domain == EVERY_OTHER else destination(domain): limit
         for domain, limit in settings.limits_of_domains.items()

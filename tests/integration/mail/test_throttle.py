@@ -330,3 +330,26 @@ def test_the_settings_reach_the_gate(settings: Settings) -> None:
         relays.throttle.use(name)
     waits = relays.admit([f"reader{n}@example{n}.org" for n in range(40)])
     assert sum(wait is None for wait in waits) == 12  # 15 a second of both, 3 went to Gmail
+
+
+async def test_a_relay_for_need_with_a_rate_is_used_in_need() -> None:
+    """Whether the other one is known to be away, or breaks down with the messages in its hands."""
+    with scripted_relay() as server:
+        gone = SmtpEndpoint(f"smtp://127.0.0.1:{free_port()}?starttls=never")
+        spare = SmtpEndpoint(f"smtp://127.0.0.1:{server.port}?starttls=never&weight=0")
+        throttle = Gate(meter=LocalMeter(), rates={spare.name: 6.0})
+        relays = Relays(
+            [
+                Member(SmtpRelay(endpoint, helo_name="x.example.org"), weight=endpoint.weight)
+                for endpoint in (gone, spare)
+            ],
+            throttle=throttle,
+        )
+        assert set(relays.admit([f"reader{n}@example.org" for n in range(4)])) == {None}
+        outcomes = await asyncio.gather(*(relays.deliver(a_parcel(n)) for n in range(4)))
+        assert {outcome.verdict for outcome in outcomes} == {Verdict.SENT}
+        waits = relays.admit([f"reader{n}@example.org" for n in range(4)])
+        assert [wait is None for wait in waits] == [True, True, False, False]
+        outcomes = await asyncio.gather(*(relays.deliver(a_parcel(n)) for n in range(3)))
+        assert [outcome.verdict for outcome in outcomes] == [Verdict.SENT, Verdict.SENT, Verdict.HELD]
+        await relays.close()
