@@ -1,7 +1,9 @@
 """Real servers for tests, on loopback, made from what is on the machine: Postgres and Valkey."""
 
+import contextlib
 import importlib.util
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -18,10 +20,16 @@ START_SECONDS = 30
 
 
 def free_port() -> int:
-    """Return a port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port nobody listens on at this moment.
+
+    Below those that systems give to outgoing connections: a server that is started again finds it still free.
+    """
+    for _ in range(100):
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
 
 
 def _postgres_binaries() -> Path:
