@@ -72,7 +72,15 @@ class OpenSea:
 class Connection:
     """One connection with what it offers and what it has done so far."""
 
-    __slots__ = ("message_count", "offers_pipelining", "offers_size", "opened_at", "talk", "used_at")
+    __slots__ = (
+        "has_served",
+        "message_count",
+        "offers_pipelining",
+        "offers_size",
+        "opened_at",
+        "talk",
+        "used_at",
+    )
 
     def __init__(self, client: SMTP) -> None:
         transport = client.protocol.transport if client.protocol else None
@@ -83,6 +91,7 @@ class Connection:
         self.talk = Conversation(transport)
         self.opened_at = self.used_at = asyncio.get_running_loop().time()
         self.message_count = 0
+        self.has_served = False  # a message was seen to its outcome
 
 
 class Pool:

@@ -167,12 +167,16 @@ class SmtpRelay:
             try:
                 follower = await self._hand_over(connection, job)
             except _LostBeforeMessage as lost:
+                # That a relay closes a connection it has had enough of is no failure of the message at hand.
+                # Each of these has carried another to its end: that can't go on for ever.
+                job.tries -= connection.has_served
                 self._ask_again(job, lost)
                 return False
             except Exception as error:  # noqa: BLE001 - a fault of ours is told to whoever waits
                 if not job.future.done():
                     job.future.set_exception(error)
                 return False
+            connection.has_served = True
             if connection.talk.is_ended:
                 self._put_back(follower)
                 return False
