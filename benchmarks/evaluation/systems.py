@@ -110,6 +110,7 @@ def all_systems(store: TokenStore, embed: Embed | None) -> list[Paperlark]:
         left_out |= {
             "without dense vectors": (Recipe(dense=False), lambda _: True),
             "without words": (Recipe(lexical=False), lambda _: True),
+            "without discriminant": (Recipe(contrast=False), lambda case: bool(case.examples)),
         }
     return [
         Paperlark("Paperlark", store, embed),

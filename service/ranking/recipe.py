@@ -11,6 +11,7 @@ class Recipe:
     dense: bool = True
     feedback: bool = True  # the best papers by all else lend their words and meaning to the interest
     centring: bool = True  # what any paper has in common counts nothing
+    contrast: bool = True  # what sets examples apart from all other papers (linear discriminant)
     acronyms: bool = True
     authors: bool = True  # of examples
     against: bool = True

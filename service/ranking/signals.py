@@ -111,7 +111,7 @@ def _meanings(corpus: Corpus, places: Wide, otherwise: Floats) -> list[Floats]:
     ]
     # What sets examples apart is the surer the more there are, as any mean is: by the root of their number.
     alike[-1] *= np.float32(np.sqrt(len(places) / APART_EXAMPLES))
-    return alike
+    return alike if corpus.recipe.contrast else alike[:-1]
 
 
 def _authors(corpus: Corpus, places: Wide) -> Floats:
