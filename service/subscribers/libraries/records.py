@@ -52,31 +52,35 @@ def read_ris(text: str) -> Library:
 
 
 def _ris_entries(text: str, problems: list[Problem]) -> Iterator[tuple[str, dict[str, str]]]:
-    entry: dict[str, str] = {}
+    # Values are put together at the end: adding line by line copies a long one each time.
+    entry: dict[str, list[str]] = {}
     start, tag = 0, ""
     for number, line in enumerate(text.splitlines(), 1):
         found = _RIS_LINE.match(line.rstrip())
         if found is None:
             if tag and line.strip():  # a long value goes on
-                entry[tag] = f"{entry[tag]} {line.strip()}"
+                entry[tag].append(line.strip())
             continue
         tag, value = found[1], (found[2] or "").strip()
         if tag == "TY":
             if entry:
                 problems.append(Problem(f"line {start}", "an entry begins here that has no end (ER)"))
                 yield f"line {start}", _ris_fields(entry)
-            entry, start = {"TY": value}, number
+            entry, start = {"TY": [value]}, number
         elif tag == "ER":
             if entry:
                 yield f"line {start}", _ris_fields(entry)
             entry, tag = {}, ""
         elif entry:
-            entry[tag] = f"{entry[tag]} {value}" if tag in entry else value
+            entry.setdefault(tag, []).append(value)
+        else:
+            tag = ""  # before the first entry
     if entry:
         yield f"line {start}", _ris_fields(entry)
 
 
-def _ris_fields(entry: Mapping[str, str]) -> dict[str, str]:
+def _ris_fields(lines: Mapping[str, list[str]]) -> dict[str, str]:
+    entry = {tag: " ".join(values) for tag, values in lines.items()}
     return {
         "title": first_of(entry, ("TI", "T1", "CT")),
         "abstract": first_of(entry, ("AB", "N2")),

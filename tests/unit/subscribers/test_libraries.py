@@ -217,6 +217,7 @@ def test_a_long_library_keeps_its_latest_items() -> None:
         "\n@a{b,c={" * 100_000,
         "@article{x,title=" + "a #" * 900_000,
         "TY  - A\n" * 300_000,
+        "TY  - A\nTI  - abc\n" + "b\n" * 1_900_000,
         "title\n" + '"' * 3_000_000,
         "title\n" + '"a\n' * 500_000,
         "[" + '{"title":"x"},' * 100_000 + "{}]",
@@ -229,6 +230,13 @@ def test_no_file_exhausts_us(text: str) -> None:
     with contextlib.suppress(UnreadableLibrary):
         read(text)
     assert time.process_time() - start < 15
+
+
+def test_lines_outside_the_entries_of_a_ris_file_are_passed_over() -> None:
+    first = "TY  - JOUR\nTI  - The first\n  goes on\nER  - \n"
+    text = f"PB  - Stray\ngoes on\n{first}PB  - Stray\ngoes on\nTY  - JOUR\nTI  - The next\nER  - \n"
+
+    assert {item.title for item in read(text).items} == {"The first goes on", "The next"}
 
 
 PIECES = st.sampled_from(
