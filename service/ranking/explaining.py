@@ -12,7 +12,7 @@ from service.ranking.values import Interest, Ranked, Trend
 INTERESTS_NAMED = 2
 KEPT_ENTRIES = 50_000
 LIKED = "papers you liked"
-OFF_INTERESTS = "outside your interests: one that many others look at"
+OFF_INTERESTS = "outside your interests, for a change"
 
 Why = Callable[[int], tuple[str, ...]]  # a place -> lines
 

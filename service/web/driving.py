@@ -89,6 +89,8 @@ def _page(site: Site, session: Session, token: str, *, saved: str = "", refused:
     given = answers.load(session, person.id)
     profile, corpus = site.lists.learned(session, person, site.now())
     libraries = keeping.list_libraries(session, person.id)
+    learned = learning.explain(corpus, profile)
+    named = [one.paper_id for one in given] + [*(learned.papers if learned else ())]  # examples, too
     whole = sum(one.weight for one in present.interests) + sum(one.weight for one in libraries) or 1.0
     return site.page(
         "drives.html",
@@ -102,9 +104,10 @@ def _page(site: Site, session: Session, token: str, *, saved: str = "", refused:
         mutes=present.mutes,
         given=given[: -ANSWERS_SHOWN - 1 : -1],
         more=max(len(given) - ANSWERS_SHOWN, 0),
-        papers=shelf.papers_by_id(session, [one.paper_id for one in given]),
+        papers=shelf.papers_by_id(session, named),
         counts=count_answers(given),
-        learned=learning.explain(corpus, profile),
+        learned=learned,
+        explores=present.explores,
         half_life=round(math.log(2) / learning.DECAY),
         least_liked=learning.LEAST_LIKED,
         least_disliked=learning.LEAST_DISLIKED,

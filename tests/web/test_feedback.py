@@ -247,6 +247,24 @@ def test_everything_that_drives_a_list_is_shown_and_can_be_taken_out(reader: Vis
     assert reader.dump() == state
 
 
+@pytest.mark.parametrize(("explore", "told"), [("", "At most one paper of a digest"), ("no", "<p>None. <a")])
+def test_drives_page_says_whether_other_papers_may_come(quick: Visitor, explore: str, told: str) -> None:
+    quick.join(words="larks", explore=explore)
+    assert told in quick.get(drives(quick)).text.split("From outside your interests")[1]
+
+
+def test_examples_that_weigh_are_called_by_their_titles(quick: Visitor) -> None:
+    examples = {f"2401.0100{n}": f"An example of plovers, part {n}" for n in range(4)}
+    for id_, title in examples.items():
+        add_paper(quick.parts.database, id_, title=title)
+    list_path = f"/list/{list_token(quick.parts.keyring, quick.join(examples=', '.join(examples)))}"
+    for id_ in (PAPER, OTHER):
+        quick.post(f"{list_path}/less/{id_}")
+    learned = quick.get(drives(quick)).text.split("The papers that weigh most now")[1]
+    assert "An example of plovers" in learned
+    assert not any(f"<li>{id_}" in learned for id_ in examples)
+
+
 def test_answers_are_forgotten_at_one_press_and_choices_stay(reader: Visitor) -> None:
     list_path = own(reader)
     reader.post(f"{list_path}/more/{PAPER}")
