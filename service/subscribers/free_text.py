@@ -70,10 +70,12 @@ _QUOTES = re.compile(r"\"([^\"\n]*)\"|“([^”\n]*)”|„([^“”\n]*)[“”
 QUOTE_MARKS = re.compile(r"[\"“”„«»「」]")
 _HELD = re.compile("\ue000(\\d+)\ue001")  # stands for what was quoted; typed ones are taken out before
 _PART = re.compile(r"[,;\n\r\u2028\u2029，、；。]|(?<=\w\w)[.!?](?=\s|$)|(?<=[\w\ue001])[!?](?=\s|$)")  # noqa: RUF001
+_COMMAS = frozenset(",，、")  # noqa: RUF001
 _MINUS = re.compile(r"(?:(?<=\s)|^)[-\u2212](?=[^\W\d_]|\ue000)(\ue000\d+\ue001|[^\s]+)")
 _OR = re.compile(r"\s+(?:and/or|or|oder|nor|ou)\s+", re.IGNORECASE)
 _AND = re.compile(r"\s+(?:and|und|et|&)\s+", re.IGNORECASE)
 _LIST_END = re.compile(r"^(?:and |und |et )?(?:or|nor|oder|ou|and|und|et)\s", re.IGNORECASE)
+_ENDS_INSIDE = re.compile(r"\s(?:or|nor|oder|ou)\s", re.IGNORECASE)  # "not a, b or c"
 _ENDS_WITHOUT_OR = re.compile(r"^(?:and|und|et)\s", re.IGNORECASE)
 _RESET = re.compile(r"^(?:but|aber|sondern|mais|pero|ma|mas|maar|ale|но)\s", re.IGNORECASE)
 _NAME_PART = r"(?:[^\W\d_a-z][\w'’.-]*|(?:van|von|de|der|den|del|da|di|la|le|al|bin|ibn|ter|el)(?=\s))"  # noqa: RUF001
@@ -181,12 +183,20 @@ class _Found:
 
 
 def _clauses(text: str) -> Iterator[tuple[str, bool]]:
-    """Give the clauses, and whether each is refused: "not a, b, or c" refuses all three."""
-    parts = [stripped for part in _PART.split(text) if (stripped := _stripped(part))]
+    """Give the clauses, and whether each is refused: "not a, b, or c" and "not a, b or c" refuse all three."""
+    parts: list[str] = []
+    goes_on: list[bool] = []  # a comma stands before, not the end of a line or sentence
+    start, sign = 0, ""
+    for found in (*_PART.finditer(text), None):
+        part = _stripped(text[start : found.start() if found else len(text)])
+        if part:
+            parts.append(part)
+            goes_on.append(sign in _COMMAS)
+        start, sign = (found.end(), found[0]) if found else (start, sign)
     refused: list[str | None] = [_refused(part) for part in parts]
     for place, rest in enumerate(refused):
         if rest is None and place and refused[place - 1] is not None:
-            end = _end_of_list(parts, refused, place)
+            end = _end_of_list(parts, refused, place, goes_on)
             for inside in range(place, end):
                 refused[inside] = _LIST_END.sub("", parts[inside], count=1)
     for part, rest in zip(parts, refused, strict=True):
@@ -198,13 +208,17 @@ def _stripped(part: str) -> str:
     return part if _MINUS.match(part) else part.strip(_MARKS)
 
 
-def _end_of_list(parts: Sequence[str], refused: Sequence[str | None], start: int) -> int:
+def _end_of_list(
+    parts: Sequence[str], refused: Sequence[str | None], start: int, goes_on: Sequence[bool]
+) -> int:
     """Give the place after the clause that ends a list with "or", or ``start`` where none does."""
     for place in range(start, len(parts)):
         if refused[place] is not None or _RESET.match(parts[place]):
             return start
         if _LIST_END.match(parts[place]) and not _ENDS_WITHOUT_OR.match(parts[place]):
             return place + 1
+        if _ENDS_INSIDE.search(parts[place]) and not _ENDS_WITHOUT_OR.match(parts[place]):
+            return place + 1 if all(goes_on[start : place + 1]) else start
     return start
 
 
