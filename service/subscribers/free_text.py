@@ -183,7 +183,7 @@ class _Found:
 
 
 def _clauses(text: str) -> Iterator[tuple[str, bool]]:
-    """Give the clauses, and whether each is refused: "not a, b, or c" and "not a, b or c" refuse all three."""
+    """Give the clauses, and whether each is refused: "not a, b, or c" (or "b or c") refuses all three."""
     parts: list[str] = []
     goes_on: list[bool] = []  # a comma stands before, not the end of a line or sentence
     start, sign = 0, ""
