@@ -61,7 +61,7 @@ class Stage:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=300 + PEOPLE // 10,
         )
         assert done.returncode in codes, f"{words} left with {done.returncode}:\n{done.stderr[-3000:]}"
         return done.stdout
