@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from service.commands.output import EXIT_FAILED, JsonOption, fail, print_json, say
+from service.commands.output import EXIT_FAILED, EXIT_PARTLY, JsonOption, print_json, say, warn
 from service.config import Settings
 from service.mail.checks import Check
 
@@ -32,15 +32,20 @@ def read_bounces(
 ) -> None:
     """Show how messages that came back are read; nothing is changed. JSON is one object a line.
 
+    Leaves with 3 where some of the files can't be opened (each is named), with 1 where none can.
+
     Example: paperlark bounces read bounce.eml --json
     """
     from service.mail.bounces import read
 
+    unopened = 0
     for file in files:
         try:
             raw = file.read_bytes()
         except OSError as error:
-            fail(f"{file} can't be read: {error.strerror}")
+            warn(f"paperlark: {file} can't be read: {error.strerror}")
+            unopened += 1
+            continue
         reading = read(raw)
         if as_json:
             shown = {
@@ -53,6 +58,8 @@ def read_bounces(
         else:
             recipients = ", ".join(reading.recipients) or "nobody named"
             say(f"{file}: {reading.kind} {reading.status or '-'} ({recipients})")
+    if unopened:
+        raise typer.Exit(EXIT_FAILED if unopened == len(files) else EXIT_PARTLY)
 
 
 def doctor(

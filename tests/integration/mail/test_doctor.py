@@ -247,3 +247,13 @@ def test_bounces_are_shown_one_object_a_line(tmp_path: Path) -> None:
     ]
     assert "hard 5.1.1 (gone@example.org)" in run("bounces", "read", str(bounce)).stdout
     assert run("bounces", "read", str(tmp_path / "none.eml")).exit_code == 1
+
+
+def test_a_file_that_cannot_be_opened_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    note = tmp_path / "note.eml"
+    note.write_text("From: a@example.org\nSubject: Hello\n\nHello!\n")
+    result = run("bounces", "read", str(tmp_path / "none.eml"), str(tmp_path), str(note))
+    assert result.exit_code == 3
+    assert "none.eml can't be read: No such file" in result.stderr
+    assert "Is a directory" in result.stderr
+    assert result.stdout == f"{note}: other - (nobody named)\n"
