@@ -18,7 +18,7 @@ def standard(scores: Floats) -> Floats:
     if not scores.size:
         return scores
     centred = scores - scores.mean(dtype=np.float64)
-    spread = float(np.sqrt(np.mean(np.square(centred))))
+    spread = float(np.sqrt(np.vdot(centred, centred) / scores.size))
     if spread <= 1e-9:
         return np.zeros(scores.shape, np.float32)
     whole: Floats = (centred / spread).astype(np.float32)

@@ -66,11 +66,12 @@ def match(corpus: Corpus, interest: Interest) -> Match:
     """Match ``interest``; what was worked out for the same one before is found again."""
     kept = corpus.kept.setdefault("matches", {})
     key = (interest.phrases, interest.categories, interest.authors, interest.examples, interest.against)
-    if key not in kept:
-        if len(kept) >= KEPT_INTERESTS:
-            kept.clear()
-        kept[key] = _match(corpus, interest)
-    return kept[key]  # type: ignore[no-any-return]
+    # Put back at the end: what many ask for is kept, what was not asked for the longest goes.
+    found: Match = kept.pop(key) if key in kept else _match(corpus, interest)
+    if len(kept) >= KEPT_INTERESTS:
+        del kept[next(iter(kept))]
+    kept[key] = found
+    return found
 
 
 def _match(corpus: Corpus, interest: Interest) -> Match:

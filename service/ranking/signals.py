@@ -22,6 +22,7 @@ NEAREST = 3  # examples whose likeness counts once more: an interest may have se
 APART_EXAMPLES = 10  # of so many, what sets them apart from all other papers weighs as much as likeness
 FEEDBACK = 10  # of the best papers lend their words and meaning to the interest, the first the most
 FEEDBACK_SHARE = 100  # in a small corpus one for so many candidates
+MOST_KEPT = 4_000  # candidates among which each one's likeness to all others is kept: 64 MB at most
 PHRASE_FEEDBACK_WORTH = 1.5  # a phrase says little, so that its best papers say more
 EXAMPLE_FEEDBACK_WORTH = 0.25
 
@@ -166,10 +167,24 @@ def _like(corpus: Corpus, places: Ints) -> list[Floats]:
     """Give candidates' likeness to the papers at ``places``, best first, by words and by meaning."""
     recipe, dense = corpus.recipe, corpus.dense
     weights = (1 / np.log2(np.arange(len(places)) + 2)).astype(np.float32)
-    alike = standard(corpus.terms.towards(places, weights, less_common=recipe.centring))
+    alike = standard(_towards(corpus, places, weights))
     parts = [alike] if recipe.lexical else []
     if dense is not None and dense.known[places].any():
         papers = dense.centred if recipe.centring else dense.rows
         scores = papers[: corpus.count] @ (weights @ papers[places])
         parts.append(standard_where(scores, dense.candidates_known, alike))
     return parts
+
+
+def _towards(corpus: Corpus, places: Ints, weights: Floats) -> Floats:
+    """Give candidates' likeness by words to the weighted mean of the papers at ``places``.
+
+    The same papers lend their words to many interests: from the likeness of each, worked out once, it is a
+    sum of a few rows.
+    """
+    is_centred = corpus.recipe.centring
+    if corpus.count > MOST_KEPT:
+        return corpus.terms.towards(places, weights, less_common=is_centred)
+    rows = np.array([term_cosines(corpus, place) for place in places.tolist()])
+    found: Floats = (weights / weights.sum()) @ rows
+    return found - corpus.terms.common if is_centred else found
