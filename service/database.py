@@ -110,6 +110,7 @@ class Database:
 def make_engine(url: str) -> Engine:
     """Make an engine with the settings each database needs to be correct under concurrency."""
     if not url.startswith("sqlite"):
+        teach_driver()  # first: an engine takes what the driver knows when it is made
         engine = create_engine(
             url,
             pool_size=5,
@@ -117,7 +118,6 @@ def make_engine(url: str) -> Engine:
             json_serializer=write_json,
             json_deserializer=_read_json,
         )
-        teach_driver()
         event.listen(engine, "checkin", _note_rest)
         event.listen(engine, "checkout", _look_after_rest)
         return engine
