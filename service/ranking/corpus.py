@@ -186,8 +186,8 @@ class Corpus:
 
     @cached_property
     def acronyms(self) -> Acronyms:
-        """What short forms stand for in these papers."""
-        return Acronyms.read(self.papers)
+        """What short forms stand for in the candidates: what others gave as examples must change nothing."""
+        return Acronyms.read(self.candidates)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -70,3 +70,12 @@ def test_phrases_find_both_ways_of_writing() -> None:
     assert reasons(corpus, Interest(name="Words", phrases=("large language model",)), 1) == (
         "matches 'Words': llms",
     )
+
+
+def test_papers_that_others_named_change_no_short_form() -> None:
+    papers = [a_paper(1, "Zero-shot TTS"), a_paper(2, "Owls")]
+    named = [a_paper(number, "Test time scaling (TTS)", "Test time scaling (TTS).") for number in (8, 9)]
+    interest = Interest(name="speech", phrases=("text-to-speech",))
+    alone, beside = (match(Corpus.build(papers, examples=known), interest) for known in ([], named))
+    assert alone.scores[0] > 0
+    assert beside.scores.tolist() == alone.scores.tolist()
