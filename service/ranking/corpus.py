@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
-from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +19,6 @@ from service.ranking.values import Candidate
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
-
-SKETCH_SIZE = 256  # numbers that stand for a paper where only likeness within a list is asked
 
 
 class Postings:
@@ -199,7 +196,6 @@ class Likeness:
     value: Floats
     starts: npt.NDArray[np.int64]
     terms: int
-    sketches: Floats  # (papers, SKETCH_SIZE): rough stand-ins of the rows
 
     @classmethod
     def build(cls, corpus: Corpus) -> "Likeness":
@@ -220,8 +216,7 @@ class Likeness:
         norms = np.sqrt(np.bincount(paper, value**2, minlength=len(corpus.papers)))
         value = (value / np.maximum(norms[paper], 1e-9)).astype(np.float32)
         starts = np.searchsorted(paper, np.arange(len(corpus.papers) + 1))
-        sketches = _sketch(paper, term, value, len(corpus.papers), corpus.stem_numbers)
-        return cls(paper=paper, term=term, value=value, starts=starts, terms=size, sketches=sketches)
+        return cls(paper=paper, term=term, value=value, starts=starts, terms=size)
 
     def to(self, place: int) -> Floats:
         """Give every paper's cosine with the paper at ``place``."""
@@ -252,14 +247,3 @@ def _renumber(words: list[str], run: Ints, form: Any) -> tuple[dict[str, int], I
     numbers: dict[str, int] = {}
     table = np.array([numbers.setdefault(form(word), len(numbers)) for word in words] or [0], np.int32)
     return numbers, np.where(run < 0, np.int32(-1), table[np.maximum(run, 0)])
-
-
-def _sketch(paper: Ints, term: Ints, value: Floats, count: int, numbers: dict[str, int]) -> Floats:
-    """Fold TF-IDF rows into short ones: each term has one place and one sign, by its letters alone."""
-    codes = np.array([crc32(word.encode()) for word in numbers] or [0], np.int64)[term]
-    cell = paper.astype(np.int64) * SKETCH_SIZE + codes % SKETCH_SIZE
-    signed = np.where(codes // SKETCH_SIZE % 2 == 0, value, -value)
-    sketches = np.bincount(cell, signed, minlength=count * SKETCH_SIZE).reshape(count, SKETCH_SIZE)
-    norms = np.sqrt(np.square(sketches).sum(axis=1, keepdims=True))
-    unit: Floats = (sketches / np.maximum(norms, 1e-9)).astype(np.float32)
-    return unit

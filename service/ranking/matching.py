@@ -24,7 +24,6 @@ LEAST_DISLIKENESS = 0.18
 LEAST_CLOSENESS = 0.45  # cosine of meaning of a phrase and a paper that is called close to it, if it also
 LEAST_STANDING = 2.0  # stands out among the candidates: words such as "models" are close to half of them
 LEAST_KINSHIP = 0.6  # cosine of meaning of two papers that are called similar
-DISLIKED_SHARE = 0.5  # of the weight of what was liked
 CATEGORY_WORTH = 0.25  # of the best match
 AUTHOR_WORTH = 2.0
 MAINLY_AGAINST = 2.0  # evidence: in the title, the keywords, or twice in the abstract
@@ -179,15 +178,6 @@ def _against(corpus: Corpus, interest: Interest) -> tuple[Mask, Floats]:
     if (opinion := by_phrases(corpus, phrases)) is not None:
         share = np.maximum(share, np.clip(opinion / np.float32(AGAINST_FULL), 0, 1))
     return refused, np.float32(AGAINST_COST) * share + refused
-
-
-def match_liked(corpus: Corpus, liked: Sequence[str], disliked: Sequence[str]) -> Match:
-    """Match one person's answers (Rocchio): like what was liked, less what was not."""
-    towards, nearest = likeness(corpus, liked)
-    away, _ = likeness(corpus, disliked)
-    scores = np.where(nearest >= LEAST_LIKENESS, towards - np.float32(DISLIKED_SHARE) * away, np.float32(0))
-    nobody = np.zeros(corpus.count, np.bool_)
-    return Match(np.maximum(scores, 0), to_one(towards), nobody, ())
 
 
 def like_disliked(corpus: Corpus, liked: Sequence[str], disliked: Sequence[str]) -> Mask:
