@@ -11,7 +11,7 @@ import hmac
 from base64 import b32decode, urlsafe_b64decode
 from binascii import Error as EncodingError
 from binascii import b2a_base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import lru_cache
 
@@ -24,6 +24,7 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 # Two signs of base32 (RFC 4648, lower case) for each ten bits.
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS = tuple([first + second for first in _BASE32 for second in _BASE32])
+_TENS = tuple(range(110, -1, -10))  # where each ten bits begin
 
 
 class Purpose(StrEnum):
@@ -53,6 +54,8 @@ class Keyring:
         if not secrets:
             raise ValueError("a keyring needs at least one secret key")
         self._secrets = [secret.encode() for secret in secrets]
+        self._signing = {purpose: _mac_of(self._secrets[0], label) for purpose, label in _LABELS.items()}
+        self._bouncing = _mac_of(self._secrets[0], b"bounce")
         self._first_byte = bytes([self._number(self._secrets[0])])
         # One byte can name two keys: then the signature tells which of them it was.
         self._by_number: dict[int, list[bytes]] = {}
@@ -65,7 +68,7 @@ class Keyring:
         ``version`` is mixed into the signature: raising it makes earlier tokens void.
         """
         body = self._first_byte + identifier.to_bytes(IDENTIFIER_BYTES, "big")
-        return _encode(body + self._mac(self._secrets[0], purpose, body, version))
+        return _encode(body + self._signing[purpose](body + version.to_bytes(4, "big"))[:MAC_BYTES])
 
     def identifier(self, token: str) -> int | None:
         """Return the identifier a token claims, unverified, to look up its version; None if malformed."""
@@ -99,11 +102,9 @@ class Keyring:
 
     def bounce_token(self, identifier: int) -> str:
         """Make the case-blind part of an envelope sender that names a delivery (RFC 5321 local part)."""
-        secret = self._secrets[0]
         body = self._first_byte + identifier.to_bytes(IDENTIFIER_BYTES, "big")
-        mac = self._derive(secret, b"bounce", body)[:BOUNCE_MAC_BYTES]
-        number = int.from_bytes(body + mac, "big")  # 15 bytes are 24 signs
-        return "".join([_PAIRS[number >> bits & 1023] for bits in range(110, -1, -10)])
+        number = int.from_bytes(body + self._bouncing(body)[:BOUNCE_MAC_BYTES], "big")  # 15 bytes, 24 signs
+        return "".join([_PAIRS[number >> bits & 1023] for bits in _TENS])
 
     def read_bounce_token(self, token: str) -> int | None:
         """Return the delivery named by a genuine bounce token, None for any other text."""
@@ -116,25 +117,19 @@ class Keyring:
             return None
         body, mac = raw[:-BOUNCE_MAC_BYTES], raw[-BOUNCE_MAC_BYTES:]
         if not any(
-            hmac.compare_digest(mac, self._derive(secret, b"bounce", body)[:BOUNCE_MAC_BYTES])
+            hmac.compare_digest(mac, _mac_of(secret, b"bounce")(body)[:BOUNCE_MAC_BYTES])
             for secret in self._by_number.get(body[0], ())
         ):
             return None
         return int.from_bytes(body[1:], "big")
 
     @staticmethod
-    def _derive(secret: bytes, label: bytes, body: bytes) -> bytes:
-        inner, outer = _hmac_states(secret, label)
-        within, around = inner.copy(), outer.copy()
-        within.update(body)
-        around.update(within.digest())
-        return around.digest()
+    def _mac(secret: bytes, purpose: Purpose, body: bytes, version: int) -> bytes:
+        return _mac_of(secret, _LABELS[purpose])(body + version.to_bytes(4, "big"))[:MAC_BYTES]
 
-    def _mac(self, secret: bytes, purpose: Purpose, body: bytes, version: int) -> bytes:
-        return self._derive(secret, _LABELS[purpose], body + version.to_bytes(4, "big"))[:MAC_BYTES]
-
-    def _address_key(self, secret: bytes, address: str) -> bytes:
-        return self._derive(secret, b"address", address.encode())
+    @staticmethod
+    def _address_key(secret: bytes, address: str) -> bytes:
+        return _mac_of(secret, b"address")(address.encode())
 
     @staticmethod
     @lru_cache(maxsize=64)
@@ -143,14 +138,22 @@ class Keyring:
 
 
 @lru_cache(maxsize=64)
-def _hmac_states(secret: bytes, label: bytes) -> "tuple[hashlib._Hash, hashlib._Hash]":
-    """Return the two hashes of HMAC-SHA256 (RFC 2104) as they stand once the key of one use is in.
+def _mac_of(secret: bytes, label: bytes) -> Callable[[bytes], bytes]:
+    """Return the HMAC-SHA256 (RFC 2104) of one use of a secret key.
 
-    Each mail bears half a dozen; going on from here takes a quarter of what setting up anew takes.
+    Each mail bears half a dozen: going on from the two hashes as they stand once the key is in takes a
+    quarter of what setting up anew takes.
     """
     key = hmac.digest(secret, b"paperlark/" + label, hashlib.sha256).ljust(hashlib.sha256().block_size, b"\0")
-    inner, outer = (hashlib.sha256(bytes([octet ^ pad for octet in key])) for pad in (0x36, 0x5C))
-    return inner, outer
+    inner, outer = (hashlib.sha256(bytes([octet ^ pad for octet in key])).copy for pad in (0x36, 0x5C))
+
+    def mac(body: bytes) -> bytes:
+        within, around = inner(), outer()
+        within.update(body)
+        around.update(within.digest())
+        return around.digest()
+
+    return mac
 
 
 def token_hash(token: str) -> bytes:

@@ -11,10 +11,11 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
-from sqlalchemy import Row, Text, cast, select
+from sqlalchemy import Row, Select, Text, cast, func, literal, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
-from service.bulk import among
+from service.bulk import among, is_postgres
 from service.digests.tables import DigestRow
 from service.mail.composing import Claimed, Refusal
 from service.mail.letters import Card, DigestLetter, Letter
@@ -24,10 +25,11 @@ from service.papers.tables import PaperRow
 from service.ranking.corpus import Corpus
 from service.ranking.muting import muted
 from service.ranking.values import Profile
+from service.subscribers.libraries import keeping
 from service.subscribers.links import Holder, Links
-from service.subscribers.profiles import load_interest_names, load_profiles
+from service.subscribers.profiles import load_profiles
 from service.subscribers.status import Status
-from service.subscribers.tables import SubscriberRow
+from service.subscribers.tables import InterestRow, SubscriberRow
 
 KINDS = ("digest",)
 AUTHORS_SHOWN = 3
@@ -36,23 +38,8 @@ Columns = Row[*tuple[Any, ...]]
 LINES = 16_384  # lines of selections kept, read: a third of a kilobyte each
 CARDS = 8_192
 
-_PERSON = (
-    SubscriberRow.id,
-    SubscriberRow.public_id,
-    SubscriberRow.address,
-    SubscriberRow.status,
-    SubscriberRow.token_version,
-    SubscriberRow.paused_until,
-    SubscriberRow.updated_at,
-)
-_DIGEST = (
-    DigestRow.id,
-    DigestRow.subscriber_id,
-    DigestRow.issue_date,
-    DigestRow.is_first,
-    DigestRow.planned_at,
-    cast(DigestRow.selection, Text).label("selection"),
-)
+_DIGEST, _PERSON, _INTEREST = DigestRow.__table__.c, SubscriberRow.__table__.c, InterestRow.__table__.c
+_APART = "\x1f"  # stands between the names of interests, in which no control sign can
 # What a card shows of a paper as it stands now.
 _PAPER = (
     PaperRow.id,
@@ -127,36 +114,57 @@ class DigestComposer:
         self, session: Session, deliveries: Sequence[Claimed], now: datetime
     ) -> Mapping[int, Letter | Refusal]:
         """Return a letter or a refusal for the id of every delivery given."""
-        ids = [delivery.subscriber_id for delivery in deliveries if delivery.subscriber_id is not None]
-        people = _by_id(session.execute(select(*_PERSON).where(among(session, SubscriberRow.id, ids))))
-        digest_ids = [delivery.digest_id for delivery in deliveries if delivery.digest_id is not None]
-        digests = _by_id(session.execute(select(*_DIGEST).where(among(session, DigestRow.id, digest_ids))))
-        items = {digest.id: read_selection(digest.selection) for digest in digests.values()}
-        changed = {
-            digest.subscriber_id
-            for digest in digests.values()
-            if (person := people.get(digest.subscriber_id)) and person.updated_at > digest.planned_at
-        }
+        ids = [delivery.digest_id for delivery in deliveries if delivery.digest_id is not None]
+        found = session.connection().execute(_wanted(session, ids, now)).all()
+        items = {row.id: read_selection(row.selection) for row in found}
+        people = {row.subscriber_id: row.address for row in found if row.public_id is not None}
+        changed = {row.subscriber_id for row in found if row.is_changed}
         desk = _Desk(
             items=items,
             cards=self.shelf.load(session, {item for each in items.values() for item in each}),
-            interests=load_interest_names(session, list(people)),
+            libraries=keeping.load_names(session, list(people)),
             changed=_load_changes(session, changed, (item for each in items.values() for item in each)),
             suppressed=self._suppressed(session, people),
             links=self.links,
-            now=now,
         )
+        rows = {row.id: row for row in found}
         return {
-            delivery.id: desk.letter(
-                people.get(delivery.subscriber_id or 0), digests.get(delivery.digest_id or 0), delivery
-            )
-            for delivery in deliveries
+            delivery.id: desk.letter(rows.get(delivery.digest_id or 0), delivery) for delivery in deliveries
         }
 
-    def _suppressed(self, session: Session, people: Mapping[int, Columns]) -> set[int]:
-        keyring = self.links.keyring
-        keys = {key: person.id for person in people.values() for key in keyring.address_keys(person.address)}
+    def _suppressed(self, session: Session, people: Mapping[int, str]) -> set[int]:
+        keys_of = self.links.keyring.address_keys
+        keys = {key: id_ for id_, address in people.items() for key in keys_of(address)}
         return {keys[key] for key in suppressed(session, keys)}
+
+
+def _wanted(session: Session, digest_ids: Sequence[int], now: datetime) -> Select[*tuple[Any, ...]]:
+    """Ask for digests together with whom they are for, as consent stands at this moment."""
+    names = select(_INTEREST.name).where(_INTEREST.subscriber_id == _PERSON.id)
+    if is_postgres(session):
+        in_order = aggregate_order_by(literal(_APART), _INTEREST.position)
+        interests = names.with_only_columns(func.string_agg(_INTEREST.name, in_order)).scalar_subquery()
+    else:  # it takes them in the order of a query below
+        below = names.order_by(_INTEREST.position).correlate(SubscriberRow.__table__).subquery()
+        interests = select(func.group_concat(below.c.name, _APART)).scalar_subquery()
+    return (
+        select(
+            _DIGEST.id,
+            _DIGEST.subscriber_id,
+            _DIGEST.issue_date,
+            _DIGEST.is_first,
+            cast(_DIGEST.selection, Text).label("selection"),
+            _PERSON.public_id,
+            _PERSON.address,
+            _PERSON.status,
+            _PERSON.token_version,
+            (_PERSON.paused_until > now).label("is_paused"),
+            (_PERSON.updated_at > _DIGEST.planned_at).label("is_changed"),
+            interests.label("interests"),
+        )
+        .join_from(DigestRow.__table__, SubscriberRow.__table__, isouter=True)
+        .where(among(session, DigestRow.id, digest_ids))
+    )
 
 
 def read_selection(text: str) -> list[Item]:
@@ -188,49 +196,48 @@ class _Desk:
 
     items: Mapping[int, Sequence[Item]]  # by digest
     cards: Mapping[Item, Card]  # of the papers that are there
-    interests: Mapping[int, tuple[str, ...]]  # by person
+    libraries: Mapping[int, Sequence[str]]  # their names by person
     changed: Mapping[int, "_Change"]  # who has mutes and changed something since it was planned
     suppressed: Collection[int]
     links: Links
-    now: datetime
 
-    def letter(self, person: Columns | None, digest: Columns | None, delivery: Claimed) -> Letter | Refusal:
-        if person is None or digest is None:
+    def letter(self, row: Columns | None, delivery: Claimed) -> Letter | Refusal:
+        if row is None or row.public_id is None or row.subscriber_id != delivery.subscriber_id:
             return Refusal("erased")
-        if person.status != Status.ACTIVE:
-            return Refusal(person.status)
-        if person.id in self.suppressed:
+        if row.status != Status.ACTIVE:
+            return Refusal(row.status)
+        if row.subscriber_id in self.suppressed:
             return Refusal("suppressed")
-        if person.paused_until is not None and person.paused_until > self.now:
+        if row.is_paused:
             return Refusal("paused")
-        items = self._still_wanted(person, digest)
+        items = [item for item in self.items[row.id] if item in self.cards]
+        if change := self.changed.get(row.subscriber_id):
+            items = _without_muted(items, change)
         if not items:
             return Refusal("muted")
+        names = row.interests.split(_APART) if row.interests else ()
         return compose_letter(
-            person,
-            digest.issue_date,
+            row,
+            row.issue_date,
             items,
             cards=self.cards,
-            interests=self.interests.get(person.id, ()),
-            is_first=digest.is_first,
+            interests=(*names, *self.libraries.get(row.subscriber_id, ())),
+            is_first=row.is_first,
             notice=delivery.parameters.get("notice"),
             links=self.links,
         )
-
-    def _still_wanted(self, person: Columns, digest: Columns) -> Sequence[Item]:
-        """Leave out papers withdrawn since planning, and those a mute added since then speaks of."""
-        items = [item for item in self.items[digest.id] if item in self.cards]
-        change = self.changed.get(person.id)
-        if change is None or person.updated_at <= digest.planned_at:
-            return items
-        wanted = unmuted(change.profile, [change.papers[item.paper] for item in items])
-        return [item for item in items if item.paper in wanted]
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
     profile: Profile
     papers: Mapping[str, PaperRow]
+
+
+def _without_muted(items: Sequence[Item], change: _Change) -> list[Item]:
+    """Leave out papers that a mute added since planning speaks of."""
+    wanted = unmuted(change.profile, [change.papers[item.paper] for item in items])
+    return [item for item in items if item.paper in wanted]
 
 
 def _load_changes(session: Session, people: Iterable[int], items: Iterable[Item]) -> dict[int, _Change]:
@@ -299,7 +306,3 @@ def _card(row: Columns, item: Item) -> Card:
         repository_url=row.repository_url,
         reasons=item.reasons,
     )
-
-
-def _by_id(rows: Iterable[Columns]) -> dict[int, Columns]:
-    return {row.id: row for row in rows}

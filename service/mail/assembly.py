@@ -21,7 +21,7 @@ from service.mail.letters import Card, DigestLetter, Letter
 from service.mail.message import Content, Press, Sender, part_head
 from service.mail.templates import Part
 
-# How much is kept. A card takes 3 KB of HTML and 1 KB of text, so all of it stays under 40 MB.
+# How much is kept. A card takes 3 KB of HTML and 1 KB of text, so all of it stays under 50 MB.
 PAGES = 64
 CARDS = 4096
 ENTRIES = 4096
@@ -42,25 +42,27 @@ class Fragment(NamedTuple):
     size: int  # octets of the text itself
 
 
-_BothParts = tuple[dict[str, Fragment], dict[str, Fragment]]
-
-
 class Linked(NamedTuple):
     """A piece of text with places for one and the same link: what lies between them, encoded."""
 
     pieces: tuple[bytes, ...]
     size: int  # octets of the text without the links
 
-    def size_with(self, link: Fragment) -> int:
-        """Return the octets of the text with the link in all its places."""
-        return self.size + (len(self.pieces) - 1) * link.size
-
 
 class Entry(NamedTuple):
     """One paper or several of a digest in both parts, with places for links to their reader's own pages."""
 
-    text: Linked  # of a single paper without its heading, which is first
-    html: Linked
+    text: tuple[bytes, ...]  # what lies between the places, encoded
+    html: tuple[bytes, ...]
+    size: int  # octets of the HTML without the links
+
+
+class Phrases(NamedTuple):
+    """The words of one's own that stand on a page: one reader's interests and how many papers there are."""
+
+    text: tuple[bytes, ...]  # of PHRASES_SHOWN, encoded
+    html: tuple[bytes, ...]
+    sizes: tuple[int, ...]  # octets in the HTML
 
 
 class Frame(NamedTuple):
@@ -72,31 +74,13 @@ class Frame(NamedTuple):
 
 
 class Outline(NamedTuple):
-    """A page with places for its papers and for its reader's own words."""
+    """One part of a page, with places for its papers and for its reader's own words."""
 
     pieces: tuple[bytes, ...]
     words: tuple[tuple[int, str], ...]  # index among the pieces, name
     cards: tuple[int, ...]  # of the trending list as one, then of each paper of the other
     between: tuple[bytes, ...]  # what stands between the papers of the trending list
     size: int
-
-    def fill(
-        self, words: dict[str, Fragment], headings: Sequence[bytes], cards: Sequence[bytes]
-    ) -> list[bytes]:
-        """Return the pieces with everything put in; a heading stands before each of the last cards."""
-        pieces = list(self.pieces)
-        for index, name in self.words:
-            pieces[index] = words[name].coded
-        for index, card in zip(self.cards, cards, strict=True):
-            pieces[index] = card
-        if headings:
-            for index, heading in zip(self.cards[-len(headings) :], headings, strict=True):
-                pieces[index - 1] += heading
-        return pieces
-
-    def size_with(self, words: dict[str, Fragment]) -> int:
-        """Return the octets of the text with all but its papers put in."""
-        return self.size + sum([words[name].size for _, name in self.words])
 
 
 class AssemblyPress(Press):
@@ -116,43 +100,42 @@ class AssemblyPress(Press):
         if not isinstance(letter, DigestLetter):
             return super().content(letter, boundary)
         hot, own = letter.trending, letter.for_you
-        text_words, html_words = _phrases(letter.interests, len(hot), len(own))
-        page = self._pages(
-            _Shape(
-                letter.issue_date,
-                letter.is_first,
-                letter.notice,
-                len(hot),
-                len(own),
-                html_words["interests"].size > 0,
-            )
+        count = len(hot) + len(own)
+        phrases = _phrases(letter.interests, len(hot), len(own))
+        shape = _Shape(
+            letter.issue_date, letter.is_first, letter.notice, len(hot), len(own), phrases.sizes[-1] > 0
         )
-        preferences, leaving = _link(letter.preferences_url), _link(letter.unsubscribe_url)
-        text_words = text_words | {"preferences_url": preferences[TEXT], "unsubscribe_url": leaving[TEXT]}
-        html_words = html_words | {"preferences_url": preferences[HTML], "unsubscribe_url": leaving[HTML]}
-        text_link, html_link = _link(letter.list_url)
-        rest = page.html.size_with(html_words)
+        page = self._pages(shape)
+        (text_list, html_list), preferences, leaving = (
+            _link(letter.list_url),
+            _link(letter.preferences_url),
+            _link(letter.unsubscribe_url),
+        )
+        rest = page.size_with((*phrases.sizes, preferences[HTML].size, leaving[HTML].size))
         for share in templates.ABSTRACT_SHARES:
-            limit = templates.abstract_limit(len(hot) + len(own), share)
+            limit = templates.abstract_limit(count, share)
             entries = [page.list_of(hot, limit)] if hot else []
-            entries += [_entry(card, limit) for card in own]
-            size = rest + sum([entry.html.size_with(html_link) for entry in entries])
+            entries += [_entry(card, number, limit) for number, card in enumerate(own, len(hot) + 1)]
+            size = rest + sum([entry.size + (len(entry.html) - 1) * html_list.size for entry in entries])
             if size <= templates.HTML_GOAL_BYTES:
                 break
         templates.check_size(size)
-        headings = [_heading(card.title, number).coded for number, card in enumerate(own, len(hot) + 1)]
-        into_text, into_html = text_link.coded.join, html_link.coded.join
+        into_text, into_html = text_list.coded.join, html_list.coded.join
         between = f"--{boundary}\r\n".encode("ascii")
-        pieces = [
-            between,
-            *page.text.fill(text_words, headings, [into_text(entry.text.pieces) for entry in entries]),
-            between,
-            *page.html.fill(html_words, (), [into_html(entry.html.pieces) for entry in entries]),
-            between[:-2],
-            b"--\r\n",
-        ]
-        subject = _subject((hot or own)[0].title, len(hot) + len(own))
-        return Content(subject, b"".join(pieces), is_canonical=True)
+        pieces = page.fill(
+            (
+                between,
+                between[:-2] + b"--\r\n",
+                *phrases.text,
+                preferences[TEXT].coded,
+                leaving[TEXT].coded,
+                *phrases.html,
+                preferences[HTML].coded,
+                leaving[HTML].coded,
+            ),
+            [into_text(entry.text) for entry in entries] + [into_html(entry.html) for entry in entries],
+        )
+        return Content(_subject((hot or own)[0].title, count), b"".join(pieces), is_canonical=True)
 
     def _make_page(self, shape: "_Shape") -> "_Page":
         """Render the page that all digests of one shape have in common."""
@@ -183,31 +166,67 @@ class _Shape(NamedTuple):
     has_interests: bool
 
 
+# What a page has places for beside its papers, in the order of values given to _Page.fill.
+PHRASES_SHOWN = ("opening", "interests")
+OWN_WORDS = (*PHRASES_SHOWN, "preferences_url", "unsubscribe_url")
+BETWEEN, END, WORDS = 0, 1, 2
+
+
 class _Page:
-    """A shape's page in both parts."""
+    """A page in both parts, from the first boundary to the last, with places for a reader's own."""
 
     def __init__(self, text: Outline, html: Outline) -> None:
-        self.text, self.html = text, html
+        self._between = text.between, html.between
+        self._size = html.size
+        names = [name for _, name in html.words]
+        self._counts = tuple([names.count(name) for name in OWN_WORDS])
+        behind = len(text.pieces) + 2
+        self._pieces = [b"", *text.pieces, b"", *html.pieces, b""]
+        self._words = (
+            (0, BETWEEN),
+            *[(1 + index, WORDS + OWN_WORDS.index(name)) for index, name in text.words],
+            (behind - 1, BETWEEN),
+            *[(behind + index, WORDS + len(OWN_WORDS) + OWN_WORDS.index(name)) for index, name in html.words],
+            (len(self._pieces) - 1, END),
+        )
+        self._cards = (*[1 + index for index in text.cards], *[behind + index for index in html.cards])
         # Most readers of a day have the same trending list.
         self.list_of = lru_cache(LISTS)(self._make_list)
 
+    def size_with(self, sizes: tuple[int, ...]) -> int:
+        """Return the octets of the HTML without its papers, where each of OWN_WORDS has so many."""
+        return self._size + sum([times * size for times, size in zip(self._counts, sizes, strict=True)])
+
+    def fill(self, values: tuple[bytes, ...], cards: list[bytes]) -> list[bytes]:
+        """Return the pieces with everything put in.
+
+        ``values`` are the boundary before a part and that at the end, then OWN_WORDS for the text and for
+        the HTML; ``cards`` those of the text and then those of the HTML.
+        """
+        pieces = self._pieces.copy()
+        for index, value in self._words:
+            pieces[index] = values[value]
+        for index, card in zip(self._cards, cards, strict=True):
+            pieces[index] = card
+        return pieces
+
     def _make_list(self, cards: tuple[Card, ...], limit: int) -> Entry:
-        """Join the trending list, which comes first."""
-        entries = [_entry(card, limit) for card in cards]
-        headed = [_headed(card, number, limit) for number, card in enumerate(cards, 1)]
+        """Join the trending list, which comes first; what stands between papers is counted with the page."""
+        entries = [_entry(card, number, limit) for number, card in enumerate(cards, 1)]
+        text, html = self._between
         return Entry(
-            text=_strung(headed, self.text.between),
-            html=_strung([entry.html for entry in entries], self.html.between),
+            text=_strung([entry.text for entry in entries], text),
+            html=_strung([entry.html for entry in entries], html),
+            size=sum([entry.size for entry in entries]),
         )
 
 
-def _strung(texts: Sequence[Linked], between: Sequence[bytes]) -> Linked:
-    """Join texts; the octets of what stands between them are counted with the page."""
-    pieces = list(texts[0].pieces)
+def _strung(texts: Sequence[tuple[bytes, ...]], between: Sequence[bytes]) -> tuple[bytes, ...]:
+    pieces = list(texts[0])
     for text, apart in zip(texts[1:], between, strict=True):
-        pieces[-1] += apart + text.pieces[0]
-        pieces += text.pieces[1:]
-    return Linked(tuple(pieces), sum([text.size for text in texts]))
+        pieces[-1] += apart + text[0]
+        pieces += text[1:]
+    return tuple(pieces)
 
 
 def _mark(name: str) -> Markup:
@@ -249,22 +268,19 @@ def _fragment(text: str) -> Fragment:
 
 
 @lru_cache(ENTRIES)
-def _entry(card: Card, limit: int) -> Entry:
+def _entry(card: Card, number: int, limit: int) -> Entry:
+    text, html = _unnumbered(card, limit)
+    heading = quoted_printable(templates.write_heading(card.title, number))
+    return Entry((heading + text.pieces[0], *text.pieces[1:]), html.pieces, html.size)
+
+
+@lru_cache(ENTRIES)
+def _unnumbered(card: Card, limit: int) -> tuple[Linked, Linked]:
     reasons, bare = card.reasons[: templates.REASONS_SHOWN], replace(card, reasons=())
-    return Entry(
-        text=_filled(_card("txt", bare, limit), {"heading": _NOTHING, "reasons": _reasons("txt", reasons)}),
-        html=_filled(_card("html", bare, limit), {"reasons": _reasons("html", reasons)}),
+    return (
+        _filled(_card("txt", bare, limit), {"heading": _NOTHING, "reasons": _reasons("txt", reasons)}),
+        _filled(_card("html", bare, limit), {"reasons": _reasons("html", reasons)}),
     )
-
-
-def _headed(card: Card, number: int, limit: int) -> Linked:
-    heading, text = _heading(card.title, number), _entry(card, limit).text
-    return Linked((heading.coded + text.pieces[0], *text.pieces[1:]), text.size + heading.size)
-
-
-@lru_cache(PHRASES)
-def _heading(title: str, number: int) -> Fragment:
-    return _fragment(templates.write_heading(title, number))
 
 
 _NOTHING = Fragment(b"", 0)
@@ -296,11 +312,13 @@ def _reasons(part: Part, reasons: tuple[str, ...]) -> Fragment:
 
 
 @lru_cache(PHRASES)
-def _phrases(interests: tuple[str, ...], hot: int, own: int) -> _BothParts:
+def _phrases(interests: tuple[str, ...], hot: int, own: int) -> Phrases:
     text, html = templates.personal_phrases(interests, hot, own)
-    return (
-        {name: _fragment(phrase) for name, phrase in text.items()},
-        {name: _fragment(str(escape(phrase))) for name, phrase in html.items()},
+    shown = [str(escape(html[name])) for name in PHRASES_SHOWN]
+    return Phrases(
+        text=tuple([quoted_printable(text[name]) for name in PHRASES_SHOWN]),
+        html=tuple([quoted_printable(phrase) for phrase in shown]),
+        sizes=tuple([len(phrase.encode("utf-8")) for phrase in shown]),
     )
 
 

@@ -4,15 +4,15 @@ Every function works inside the caller's transaction. A worker goes by its holde
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     DateTime,
     Integer,
+    Select,
     SmallInteger,
     String,
     Table,
@@ -31,7 +31,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement, TextClause
 from sqlalchemy.types import TypeEngine
 
-from service.bulk import among, by_column, is_postgres, numbers, numbers_given, packed, unnested
+from service.bulk import among, is_postgres, numbers, numbers_given, packed, unnested
 from service.mail.composing import Claimed
 from service.mail.delivery import HELD_BACK, WAITING, Outcome, Status, Step, sources_of
 from service.mail.tables import IS_WAITING, DeliveryRow
@@ -43,8 +43,7 @@ CLAIM_LEASE = timedelta(minutes=15)  # renewed with each window
 SENDING_LEASE = timedelta(minutes=45)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(NamedTuple):
     """How an attempt of one delivery ended, and where that leads."""
 
     delivery: Claimed
@@ -58,9 +57,7 @@ def waits(session: Session, *, queue: str, kinds: Collection[str], now: datetime
     return session.scalar(statement) is not None
 
 
-def _claimable(
-    queue: str, kinds: Collection[str], now: datetime
-) -> tuple[ColumnElement[bool] | TextClause, ...]:
+def _claimable(queue: Any, kinds: Any, now: Any) -> tuple[ColumnElement[bool] | TextClause, ...]:
     return (
         IS_WAITING,
         DeliveryRow.queue == queue,
@@ -86,49 +83,41 @@ def claim(
     that the one that did it is known by it. On Postgres rows that others are taking are passed over; SQLite
     has one writer at a time anyway.
     """
-    order = (DeliveryRow.next_at, DeliveryRow.id)
-    rows = session.execute(
+    values = {
+        "c_queue": queue,
+        "c_kinds": list(kinds),
+        "c_now": now,
+        "c_limit": 1 if is_suspect else limit,
+    }
+    rows = session.connection().execute(_claiming(is_suspect=is_suspect), values).all()
+    # Locked until the commit: nobody can have changed them since they were read.
+    _set(session, [row.id for row in rows], Status.CLAIMED, claimed_by=holder, lease_until=now + CLAIM_LEASE)
+    return [Claimed._make(row) for row in rows]
+
+
+@cache
+def _claiming(*, is_suspect: bool) -> Select[*tuple[Any, ...]]:
+    columns = _TABLE.c
+    return (
         select(
-            DeliveryRow.id,
-            DeliveryRow.nonce,
-            DeliveryRow.kind,
-            DeliveryRow.subscriber_id,
-            DeliveryRow.digest_id,
-            DeliveryRow.attempt_count,
-            DeliveryRow.created_at,
-            DeliveryRow.expires_at,
-            DeliveryRow.parameters,
+            columns.id,
+            columns.nonce,
+            columns.kind,
+            columns.subscriber_id,
+            columns.digest_id,
+            columns.attempt_count + 1,
+            columns.created_at,
+            columns.expires_at,
+            columns.parameters,
         )
         .where(
-            *_claimable(queue, kinds, now),
-            DeliveryRow.lost_count > 0 if is_suspect else DeliveryRow.lost_count == 0,
+            *_claimable(bindparam("c_queue"), bindparam("c_kinds", expanding=True), bindparam("c_now")),
+            columns.lost_count > 0 if is_suspect else columns.lost_count == 0,
         )
-        .order_by(*((DeliveryRow.lost_count, *order) if is_suspect else order))
-        .limit(1 if is_suspect else limit)
+        .order_by(*((columns.lost_count,) if is_suspect else ()), columns.next_at, columns.id)
+        .limit(bindparam("c_limit"))
         .with_for_update(skip_locked=True)
-    ).all()
-    taken = _set(
-        session,
-        [row.id for row in rows],
-        Status.CLAIMED,
-        claimed_by=holder,
-        lease_until=now + CLAIM_LEASE,
     )
-    return [
-        Claimed(
-            id=row.id,
-            nonce=row.nonce,
-            kind=row.kind,
-            subscriber_id=row.subscriber_id,
-            digest_id=row.digest_id,
-            attempt=row.attempt_count + 1,
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            parameters=row.parameters,
-        )
-        for row in rows
-        if row.id in taken
-    ]
 
 
 def begin(session: Session, ids: Sequence[int], *, holder: str, now: datetime) -> set[int]:
@@ -243,22 +232,43 @@ def record(session: Session, results: Iterable[Result], *, holder: str, now: dat
 
     A row may have become unknown meanwhile, when the lease lapsed: what we know for certain closes it then.
     """
-    by_status: dict[Status, list[dict[str, object]]] = {}
+    by_status: dict[Status, list[Result]] = {}
     for result in results:
-        by_status.setdefault(result.step.status, []).append(_recorded(result, now) | {"b_holder": holder})
-    connection = session.connection()
-    if not is_postgres(session):
-        return sum(
-            connection.execute(_recording(status), rows).rowcount for status, rows in by_status.items()
-        )
-    count = 0
-    for status, rows in by_status.items():
-        shared, values = by_column(rows)
-        for name in values.keys() - shared:
-            if isinstance(_GIVEN[name], Integer):
-                values[name] = numbers(values[name])
-        count += connection.execute(_recording_at_once(status, shared), values).rowcount
+        by_status.setdefault(result.step.status, []).append(result)
+    connection, count = session.connection(), 0
+    for status, of_status in by_status.items():
+        known = _known(of_status, now) | {"b_holder": holder, "b_finished_at": _finished_at(status, now)}
+        if is_postgres(session):
+            own = frozenset([name for name, values in known.items() if isinstance(values, list)])
+            for name in own:
+                if isinstance(_GIVEN[name], Integer):
+                    known[name] = numbers(known[name])
+            count += connection.execute(_recording_at_once(status, own), known).rowcount
+        else:
+            rows = [_row(known, place) for place in range(len(of_status))]
+            count += connection.execute(_recording(status), rows).rowcount
     return count
+
+
+def _known(results: Sequence[Result], now: datetime) -> dict[str, Any]:
+    """Return what is known of attempts by the name of its parameter: a list, but for what all have alike."""
+    known: dict[str, list[Any]] = {
+        "b_reason": [result.step.reason for result in results],
+        "b_next_at": [result.step.next_at or now for result in results],
+        "b_code": [result.outcome.code for result in results],
+        "b_enhanced": [result.outcome.enhanced for result in results],
+        "b_text": [result.outcome.text for result in results],
+    }
+    alike = {name: given[0] for name, given in known.items() if given.count(given[0]) == len(given)}
+    return known | alike | {"b_id": [result.delivery.id for result in results]}
+
+
+def _row(known: Mapping[str, Any], place: int) -> dict[str, Any]:
+    return {name: given[place] if isinstance(given, list) else given for name, given in known.items()}
+
+
+def _finished_at(status: Status, now: datetime) -> datetime | None:
+    return None if status in WAITING else now
 
 
 _ATTEMPTED = (Status.SENDING, Status.UNKNOWN)
@@ -268,7 +278,6 @@ _GIVEN: dict[str, TypeEngine[Any]] = {
     "b_holder": String(),
     "b_reason": String(),
     "b_next_at": DateTime(timezone=True),
-    "b_attempt_count": SmallInteger(),
     "b_finished_at": DateTime(timezone=True),
     "b_code": SmallInteger(),
     "b_enhanced": String(),
@@ -283,19 +292,19 @@ def _recording(status: Status) -> Update:
 
 
 @cache
-def _recording_at_once(status: Status, shared: frozenset[str]) -> Update:
-    """The same for many deliveries in one statement (Postgres): arrays, but what is ``shared`` by all."""
+def _recording_at_once(status: Status, own: frozenset[str]) -> Update:
+    """The same for many deliveries in one statement (Postgres): arrays of what is each delivery's ``own``."""
     found = unnested(
         {
             name: numbers_given(name, kind)
             if isinstance(kind, Integer)
             else cast(bindparam(name), ARRAY(kind))
             for name, kind in _GIVEN.items()
-            if name not in shared
+            if name in own
         }
     )
-    known = {name: cast(bindparam(name), _GIVEN[name]) for name in shared}
-    return _edge(status, {**known, **found})
+    alike = {name: cast(bindparam(name), kind) for name, kind in _GIVEN.items() if name not in own}
+    return _edge(status, {**alike, **found})
 
 
 def _edge(status: Status, given: Mapping[str, ColumnElement[Any]]) -> Update:
@@ -311,7 +320,8 @@ def _edge(status: Status, given: Mapping[str, ColumnElement[Any]]) -> Update:
             status=status.value,
             reason=given["b_reason"],
             next_at=given["b_next_at"],
-            attempt_count=given["b_attempt_count"],
+            # Where no relay was reached nothing was tried: the attempt is given back.
+            attempt_count=columns.attempt_count - 1 if status is Status.QUEUED else columns.attempt_count,
             finished_at=given["b_finished_at"],
             lease_until=None,
             # An unknown keeps its worker's name: late evidence may come from it.
@@ -321,22 +331,6 @@ def _edge(status: Status, given: Mapping[str, ColumnElement[Any]]) -> Update:
             reply_text=given["b_text"],
         )
     )
-
-
-def _recorded(result: Result, now: datetime) -> dict[str, object]:
-    step, outcome, delivery = result.step, result.outcome, result.delivery
-    waiting = step.status in WAITING
-    return {
-        "b_id": delivery.id,
-        "b_reason": step.reason,
-        "b_next_at": step.next_at or now,
-        # Where no relay was reached nothing was tried: the attempt is given back.
-        "b_attempt_count": delivery.attempt - (step.status is Status.QUEUED),
-        "b_finished_at": None if waiting else now,
-        "b_code": outcome.code,
-        "b_enhanced": outcome.enhanced,
-        "b_text": outcome.text,
-    }
 
 
 def _set(

@@ -1,17 +1,17 @@
 """The door between deliveries and what they say: whoever queues a kind of mail supplies its composer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy.orm import Session
 
 from service.mail.letters import Letter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A delivery a worker holds by lease."""
 
     id: int
@@ -22,7 +22,7 @@ class Claimed:
     attempt: int  # 1 for the first
     created_at: datetime
     expires_at: datetime
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ world; service/mail/claiming.py carries the edges out.
 """
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Status(StrEnum):
@@ -68,8 +68,7 @@ class Stage(StrEnum):
     DOT = "dot"  # after the message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The end of one attempt, with the relay's reply made harmless for storing."""
 
     verdict: Verdict
@@ -121,8 +120,7 @@ SERVICE_CLOSING = 421
 _GREYLISTED = re.compile(r"gr[ea]y-?\s?list", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """The edge an outcome leads along."""
 
     status: Status
@@ -130,6 +128,7 @@ class Step:
     next_at: datetime | None = None
 
 
+IS_SENT = Step(Status.SENT)
 MAXIMUM_ATTEMPTS = 20
 LONGEST_WAIT = timedelta(days=4)
 RELAY_BACKOFF = timedelta(minutes=1)
@@ -160,7 +159,7 @@ def step_after(
     """Return where a delivery in ``sending`` goes after ``outcome`` of its attempt number ``attempt``."""
     match outcome.verdict:
         case Verdict.SENT:
-            return Step(Status.SENT)
+            return IS_SENT
         case Verdict.UNKNOWN:
             return Step(Status.UNKNOWN, "no_reply")
         case Verdict.REFUSED:

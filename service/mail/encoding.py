@@ -54,6 +54,8 @@ def _is_plain(text: str) -> bool:
 
 def broken(text: str) -> bytes:
     """Break one line of plain signs; give nothing if a piece would begin with a dot."""
+    if len(text) <= LONGEST:
+        return f"{text}=\r\n".encode("ascii")
     lines = [text[start : start + LONGEST] for start in range(0, len(text), LONGEST)]
     if any(line[0] == "." for line in lines[1:]):
         return b""

@@ -64,8 +64,7 @@ def _feedback_sender(list_id: str) -> str:
     return "p" + hashlib.sha256(list_id.encode()).hexdigest()[:11]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class Parcel(NamedTuple):
     """A message as it goes to the relay: envelope and final bytes, CRLF lines, signed, not to be touched."""
 
     envelope_sender: str
@@ -114,6 +113,7 @@ class Press:
         """Take the sender and the keys that sign envelope senders."""
         self.sender = sender
         self.keyring = keyring
+        self._domain = sender.domain
         self._headings = lru_cache(HEADINGS)(self._make_heading)
 
     def make(self, letter: Letter, *, nonce: int, at: datetime) -> Parcel:
@@ -126,7 +126,7 @@ class Press:
             service.mail.headers.InvalidHeader: an address or link can't stand in a header.
             service.mail.templates.TooLarge: the mail would be clipped by its reader.
         """
-        message_id = f"{nonce:016x}@{self.sender.domain}"
+        message_id = f"{nonce:016x}@{self._domain}"
         boundary = f"=_{nonce:016x}"  # "=_" occurs in no quoted-printable text
         content = self.content(letter, boundary)
         envelope_sender = self.envelope_sender(nonce)

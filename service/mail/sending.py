@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import random
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -540,12 +540,12 @@ class _Run:
         if not results:
             return
         claiming.record(session, results, holder=self.holder, now=self.clock())
-        for result in results:
-            self._count("requeued" if result.step.status is Status.QUEUED else result.step.status, 1)
+        for status, count in Counter([result.step.status for result in results]).items():
+            self._count("requeued" if status is Status.QUEUED else status, count)
+        failed = [result for result in results if result.step.status is Status.FAILED]
+        for result in failed:
             self._tell_refused(session, result)
-        self._tell_unsent(
-            session, [result.delivery for result in results if result.step.status is Status.FAILED]
-        )
+        self._tell_unsent(session, [result.delivery for result in failed])
 
     def _tell_refused(self, session: Session, result: Result) -> None:
         dead = tells_of_dead_address(result.outcome)
