@@ -39,6 +39,8 @@ def make_app(settings: Settings, broker_url: str) -> Celery:
         task_create_missing_queues=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A broker that is full or may only be read answers with errors: wait for it as for one that is away.
+        broker_channel_error_retry=True,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_transport_options=transport_options(broker_url),
         worker_soft_shutdown_timeout=SHUTDOWN_SECONDS,

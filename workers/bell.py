@@ -2,12 +2,15 @@
 
 import threading
 import time
+from typing import Any
 
 import structlog
 from celery import Celery
-from kombu.exceptions import OperationalError
+from kombu.connection import Connection
+from kombu.exceptions import ChannelError, OperationalError
+from redis.exceptions import RedisError
 
-from workers.queues import QUEUES, expires_after, queue_for
+from workers.queues import FULL, QUEUES, is_repeated, queue_for
 
 CONNECT_SECONDS = 1.0
 QUIET_SECONDS = 5.0  # after a failure the broker is left alone for so long: no request waits for it twice
@@ -39,19 +42,19 @@ class CeleryBell:
         self._away_until: float | None = None
 
     def ring(self, task: str, *arguments: int | str) -> None:
-        """Ask for ``task``; never raises, and waits for about a second at most."""
+        """Ask for ``task``; never raises, and waits for about a second at most.
+
+        Left out where enough rings wait in its queue that nobody has heard: queues can't pile up.
+        """
+        queue = queue_for(task, arguments)
         with self._lock:
             if self._away_until is not None and time.monotonic() < self._away_until:
                 return
         try:
-            self._app.send_task(
-                task,
-                args=arguments,
-                queue=queue_for(task, arguments),
-                expires=expires_after(task),
-                retry=False,
-            )
-        except (OperationalError, OSError) as error:
+            with self._app.producer_pool.acquire(block=True) as producer:
+                if not (is_repeated(task) and _unheard(producer.connection, queue) >= FULL):
+                    self._app.send_task(task, args=arguments, queue=queue, retry=False, producer=producer)
+        except (OperationalError, RedisError, OSError) as error:
             self._note_failure(error)
         else:
             self._note_success()
@@ -72,3 +75,11 @@ class CeleryBell:
             was_away, self._away_until = self._away_until is not None, None
         if was_away:
             log.info("broker_back")
+
+
+def _unheard(connection: Connection, queue: str) -> int:
+    channel: Any = connection.default_channel
+    try:
+        return int(channel.queue_declare(queue, passive=True).message_count)
+    except ChannelError:
+        return 0  # a queue without messages is none

@@ -19,8 +19,9 @@ _QUEUE_OF_TASK = {
 }
 TASKS = (*_QUEUE_OF_TASK, "mail.deliver")
 
-# A ring nobody heard for so long is dropped, as the next tick rings anyway: queues can't pile up.
-STALE_SECONDS = 50
+# So many unheard rings are enough: each asks SQL what to do. Counted, not timed: a worker whose clock is
+# a minute ahead of the scheduler's would hear none but stale ones.
+FULL = 50
 
 
 def queue_for(task: str, arguments: Sequence[int | str] = ()) -> str:
@@ -35,6 +36,6 @@ def queue_for(task: str, arguments: Sequence[int | str] = ()) -> str:
     return queue
 
 
-def expires_after(task: str) -> int | None:
-    """Return the seconds after which an unheard ring is dropped; None for one that no tick repeats."""
-    return None if task == "digests.plan_first" else STALE_SECONDS
+def is_repeated(task: str) -> bool:
+    """Say whether the next tick rings for ``task`` again, so that a ring may be left out."""
+    return task != "digests.plan_first"

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from tests.servers import free_port
 from workers.bell import CONNECT_SECONDS, CeleryBell
-from workers.queues import QUEUES, STALE_SECONDS, TASKS, expires_after, queue_for
+from workers.queues import FULL, QUEUES, TASKS, is_repeated, queue_for
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_a_ring_is_a_name_and_ids_on_its_queue(redis_url: str, broker: redis.Red
     assert first["content-type"] == "application/json"
     assert first["headers"]["expires"] is None
     assert deliver["headers"]["task"] == "mail.deliver"
-    assert deliver["headers"]["expires"] is not None
+    assert deliver["headers"]["expires"] is None  # by whose clock?
     assert first["headers"]["eta"] is None
     assert deliver["headers"]["eta"] is None
 
@@ -66,9 +66,43 @@ def test_an_unknown_name_is_an_error_of_ours(task: str, arguments: tuple[str, ..
         queue_for(task, arguments)
 
 
-def test_rings_that_ticks_repeat_go_stale_before_the_next_tick() -> None:
-    assert [task for task in TASKS if expires_after(task) is None] == ["digests.plan_first"]
-    assert STALE_SECONDS < 60
+def test_unheard_rings_do_not_pile_up_but_those_no_tick_repeats(redis_url: str, broker: redis.Redis) -> None:
+    bell = CeleryBell(redis_url)
+    for _ in range(FULL + 20):
+        bell.ring("digests.plan_due")
+        bell.ring("mail.deliver", "bulk")
+    for number in range(3):
+        bell.ring("digests.plan_first", number)
+    bell.close()
+
+    assert [task for task in TASKS if not is_repeated(task)] == ["digests.plan_first"]
+    assert len(waiting(broker, "mail.bulk")) == FULL
+    assert len(waiting(broker, "digests")) == FULL + 3
+
+
+@pytest.mark.trust(105)
+def test_a_broker_that_is_full_is_noted_and_rung_again_when_it_has_room(
+    redis_url: str, broker: redis.Redis
+) -> None:
+    structlog.reset_defaults()
+    bell = CeleryBell(redis_url)
+    bell.ring("mail.sweep")
+    before = broker.config_get("maxmemory*")
+    broker.config_set("maxmemory-policy", "noeviction")
+    broker.config_set("maxmemory", "1")
+    try:
+        with capture_logs() as logs:
+            bell.ring("mail.sweep")
+    finally:
+        broker.config_set("maxmemory", before["maxmemory"])
+        broker.config_set("maxmemory-policy", before["maxmemory-policy"])
+    assert [entry["event"] for entry in logs] == ["broker_away"]
+
+    another = CeleryBell(redis_url)  # the same one leaves it alone for a few seconds
+    another.ring("mail.sweep")
+    assert len(waiting(broker, "mail.transactional")) == 2
+    another.close()
+    bell.close()
 
 
 def test_a_broker_that_is_away_is_noted_once_and_not_waited_for() -> None:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from service.database import Database
 from service.keys import Keyring
 from service.mail.tables import DeliveryRow
 from service.papers.tables import SourceRunRow
+from tests.systems import wait_for
 from workers import stopping
 from workers.app import HARD_LIMIT_SECONDS, SOFT_LIMIT_SECONDS, VISIBILITY_SECONDS, make_app
 from workers.desk import Desk, OpenedDesk
@@ -84,6 +85,40 @@ def test_a_collection_that_takes_long_is_not_asked_for_again_at_once(
     clock.advance(timedelta(seconds=1))
     scheduler.tick()
     assert bell.rings.count(("papers.collect",)) == 2
+
+
+def test_collecting_goes_on_when_the_clock_had_run_ahead(
+    parts: Parts, bell: RecordingBell, clock: SettableClock
+) -> None:
+    scheduler = Scheduler(parts)
+    clock.advance(timedelta(days=30))
+    scheduler.tick()
+    collected_at(parts, clock.now)
+    clock.advance(timedelta(days=-30))
+    scheduler.tick()
+    assert bell.rings.count(("papers.collect",)) == 2
+
+
+@pytest.mark.trust(96)
+def test_a_clock_set_back_does_not_stop_the_ticks(parts: Parts, bell: RecordingBell) -> None:
+    collected_at(parts, parts.clock())
+    scheduler = Scheduler(parts)
+    scheduler.start()
+    try:
+        wait_for(lambda: len(bell.rings) > len(MINUTELY), "first tick")
+        rung, now = len(bell.rings), datetime.now(UTC)
+        scheduler.mind_the_clock(now)
+        assert len(bell.rings) == rung
+
+        def rings_again() -> bool:
+            scheduler.mind_the_clock(
+                now - timedelta(minutes=30)
+            )  # passed over while the first tick still runs
+            return len(bell.rings) > rung
+
+        wait_for(rings_again, "tick after the clock was set back", seconds=30)
+    finally:
+        scheduler.stop()
 
 
 def collected_at(parts: Parts, at: datetime) -> None:
