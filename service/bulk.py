@@ -4,6 +4,7 @@ Postgres takes each column as one array: a list of thousands of placeholders tak
 than the server to answer. SQLite takes rows one by one, which costs it nothing.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -13,11 +14,13 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     DateTime,
+    Dialect,
     Integer,
     LargeBinary,
     String,
     Table,
     Text,
+    TypeDecorator,
     UpdateBase,
     any_,
     bindparam,
@@ -39,6 +42,25 @@ from service.packed import Packed, PackedNumbers, PackedOctets
 # Parts written JSON, in which it can't stand. As an array every quote in it would have to be escaped.
 _PART = "\x1e"
 Rows = Sequence[Mapping[str, Any]]
+Columns = Mapping[str, Sequence[Any]]  # the values of rows by column, all of one length
+
+
+class JsonInText(TypeDecorator[Any]):
+    """JSON that nobody asks the database about: it keeps the text, and does not parse it to do so."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Write it."""
+        return None if value is None else write_json(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        """Read it."""
+        return None if value is None else json.loads(value)
+
+
+_DOCUMENTS = (JSON, JsonInText)
 
 
 def is_postgres(session: Session) -> bool:
@@ -80,33 +102,61 @@ def numbers_given(name: str, kind: TypeEngine[Any]) -> ColumnElement[Any]:
 
 def insert_many(session: Session, table: Table, rows: Rows) -> None:
     """Insert rows, which all have the same keys. What they don't name takes the database's default."""
-    if not rows:
+    insert_columns(session, table, _columns(rows))
+
+
+def insert_columns(session: Session, table: Table, columns: Columns) -> None:
+    """Insert rows that are given by column."""
+    if not _count(columns):
         return
     if is_postgres(session):
-        statement, values = _as_arrays(table, rows)
+        statement, values = _as_arrays(table, columns)
         session.connection().execute(statement, values)
     else:
-        session.connection().execute(insert(table), [dict(row) for row in rows])
+        session.connection().execute(insert(table), _rows(columns))
 
 
 def insert_new(session: Session, table: Table, rows: Rows, *, key: tuple[str, ...]) -> list[tuple[Any, ...]]:
     """Insert the rows whose ``key`` is not there yet; return the id and the key of each one inserted."""
-    if not rows:
+    return insert_new_columns(session, table, _columns(rows), key=key)
+
+
+def insert_new_columns(
+    session: Session, table: Table, columns: Columns, *, key: tuple[str, ...]
+) -> list[tuple[Any, ...]]:
+    """Insert rows that are given by column, as :func:`insert_new` does."""
+    if not _count(columns):
         return []
     returned = [table.c.id, *(table.c[name] for name in key)]
     if is_postgres(session):
-        statement, values = _as_arrays(table, rows, key)
-        return [tuple(row) for row in session.connection().execute(statement, values)]
+        statement, values = _as_arrays(table, columns, key)
+        return list(map(tuple, session.connection().execute(statement, values)))
     new = sqlite.insert(table).on_conflict_do_nothing(index_elements=key).returning(*returned)
-    return [tuple(row) for row in session.connection().execute(new, [dict(row) for row in rows])]
+    return list(map(tuple, session.connection().execute(new, _rows(columns))))
 
 
 def by_column(rows: Rows) -> tuple[frozenset[str], dict[str, Any]]:
     """Return the values of rows by column, and which columns have one value for all: that is given once."""
+    return _apart(_columns(rows))
+
+
+def _columns(rows: Rows) -> Columns:
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+
+
+def _rows(columns: Columns) -> list[dict[str, Any]]:
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _count(columns: Columns) -> int:
+    return len(next(iter(columns.values()), ()))
+
+
+def _apart(columns: Columns) -> tuple[frozenset[str], dict[str, Any]]:
     shared: list[str] = []
     values: dict[str, Any] = {}
-    for name in rows[0]:
-        values[name] = of_rows = [row[name] for row in rows]
+    for name, of_rows in columns.items():
+        values[name] = of_rows
         if len(of_rows) > 1 and of_rows.count(of_rows[0]) == len(of_rows):
             shared.append(name)
             values[name] = of_rows[0]
@@ -120,17 +170,18 @@ def unnested(arrays: Mapping[str, ColumnElement[Any]]) -> Mapping[str, ColumnEle
     return {name: given.c[name] for name in arrays}
 
 
-def _as_arrays(table: Table, rows: Rows, key: tuple[str, ...] = ()) -> tuple[UpdateBase, dict[str, Any]]:
+def _as_arrays(
+    table: Table, columns: Columns, key: tuple[str, ...] = ()
+) -> tuple[UpdateBase, dict[str, Any]]:
     """Return the statement and its parameters."""
-    documents = [name for name in rows[0] if isinstance(table.c[name].type, JSON)]
-    written = [{**row, **{name: write_json(row[name]) for name in documents}} for row in rows]
-    shared, values = by_column(written)
-    for name in values.keys() - shared:
-        if name in documents:
-            values[name] = _PART.join(values[name])
-        elif isinstance(table.c[name].type, Integer):
-            values[name] = numbers(values[name])
-    return _statement(table, tuple(rows[0]), shared, key), values
+    shared, values = _apart(columns)
+    for name, value in values.items():
+        kind = table.c[name].type
+        if isinstance(kind, _DOCUMENTS):
+            values[name] = write_json(value) if name in shared else _PART.join(map(write_json, value))
+        elif isinstance(kind, Integer) and name not in shared:
+            values[name] = numbers(value)
+    return _statement(table, tuple(columns), shared, key), values
 
 
 @cache
@@ -151,7 +202,7 @@ def _statement(
 
 
 def _array(name: str, of_column: TypeEngine[Any]) -> ColumnElement[Any]:
-    if isinstance(of_column, JSON):
+    if isinstance(of_column, _DOCUMENTS):
         return func.string_to_array(cast(bindparam(name), Text), _PART, type_=ARRAY(Text))
     if isinstance(of_column, Integer):
         return numbers_given(name, of_column)
@@ -162,7 +213,7 @@ def _kind(of_column: TypeEngine[Any]) -> TypeEngine[Any]:
     """Return the type in which a column's values travel."""
     if isinstance(of_column, UtcDateTime):
         return DateTime(timezone=True)  # the driver's own way is quicker, and as right for aware values
-    return Text() if isinstance(of_column, JSON | String) else of_column
+    return Text() if isinstance(of_column, (*_DOCUMENTS, String)) else of_column
 
 
 def _typed(of_column: TypeEngine[Any], value: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -5,19 +5,19 @@ import json
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Any
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from service.bulk import among
+from service.bulk import Columns, among
 from service.database import JsonText
 from service.digests import ledger
 from service.digests.accounting import MAILED, SKIPPED
 from service.digests.choosing import Draft
+from service.digests.due import Due
 from service.digests.spreading import send_at
 from service.digests.storing import insert_digests
-from service.mail.outbox import BULK, NONCE_BITS, TRANSACTIONAL, queue_many
+from service.mail.outbox import BULK, NONCE_BITS, TRANSACTIONAL, queue_columns
 from service.ranking.values import Ranked
 from service.subscribers.tables import SubscriberRow
 
@@ -36,22 +36,23 @@ def freeze(
     Raises:
         sqlalchemy.exc.IntegrityError: somebody is gone, or was given one of the papers in the meantime.
     """
-    lines: dict[tuple[int, str], str] = {}
-    ids = insert_digests(session, [_row(draft, now, lines) for draft in drafts])
+    ids = insert_digests(session, _digests(drafts, now))
     stored = [draft for draft in drafts if draft.due.subscriber_id in ids]
-    mailed = [(ids[draft.due.subscriber_id], draft) for draft in stored if draft.is_mailed]
-    ledger.enter(session, [id_ for id_, _ in mailed])
-    queue_many(session, [_delivery(id_, draft, now, spread) for id_, draft in mailed])
+    mailed = [draft for draft in stored if draft.is_mailed]
+    people = [draft.due.subscriber_id for draft in mailed]
+    digest_ids = [ids[subscriber_id] for subscriber_id in people]
+    ledger.enter(session, people, digest_ids, [draft.papers for draft in mailed])
+    queue_columns(session, _deliveries(mailed, digest_ids, now, spread))
     session.execute(
         update(SubscriberRow)
-        .where(among(session, SubscriberRow.id, [draft.due.subscriber_id for _, draft in mailed]))
+        .where(among(session, SubscriberRow.id, people))
         .values(last_digest_at=now)
         .execution_options(synchronize_session=False)
     )
     return stored
 
 
-def freeze_selection(draft: Draft, known: dict[tuple[int, str], str] | None = None) -> JsonText:
+def freeze_selection(draft: Draft, known: dict[str, dict[int, str]] | None = None) -> JsonText:
     """Return the selection as it is kept: list, reasons and the counts of that moment for each paper.
 
     One paper a line: the same line stands in thousands of digests, and whoever has read it once need not
@@ -63,11 +64,12 @@ def freeze_selection(draft: Draft, known: dict[tuple[int, str], str] | None = No
     counts = draft.window.counts if draft.window is not None else {}
     lines = []
     for name, papers in draft.selection.lists:
+        written = known.setdefault(name, {})
         for paper in papers:
-            key = (id(paper), name)  # ranking gives one object to all for whom it is the same
-            if key not in known:
-                known[key] = _line(name, paper, counts.get(paper.id))
-            lines.append(known[key])
+            line = written.get(id(paper))  # ranking gives one object to all for whom it is the same
+            if line is None:
+                line = written[id(paper)] = _line(name, paper, counts.get(paper.id))
+            lines.append(line)
     return JsonText("[\n" + ",\n".join(lines) + "\n]" if lines else "[]")
 
 
@@ -99,35 +101,43 @@ def digest_nonce(public_id: int, issue_date: date) -> int:
     return int.from_bytes(digest[:8], "big") >> (64 - NONCE_BITS)
 
 
-def _row(draft: Draft, now: datetime, lines: dict[tuple[int, str], str]) -> dict[str, Any]:
+def _digests(drafts: Sequence[Draft], now: datetime) -> Columns:
+    lines: dict[str, dict[int, str]] = {}
     return {
-        "subscriber_id": draft.due.subscriber_id,
-        "issue_date": draft.due.issue_date,
-        "due_at": draft.due.due_at,
-        "planned_at": now,
-        "is_first": draft.due.is_first,
-        "outcome": MAILED if draft.is_mailed else SKIPPED,
-        "skip_reason": draft.skip_reason,
-        "window_start": draft.window.start if draft.window is not None else None,
-        "formula": draft.formula,
-        "selection": freeze_selection(draft, lines),
+        "subscriber_id": [draft.due.subscriber_id for draft in drafts],
+        "issue_date": [draft.due.issue_date for draft in drafts],
+        "due_at": [draft.due.due_at for draft in drafts],
+        "planned_at": [now] * len(drafts),
+        "is_first": [draft.due.is_first for draft in drafts],
+        "outcome": [MAILED if draft.is_mailed else SKIPPED for draft in drafts],
+        "skip_reason": [draft.skip_reason for draft in drafts],
+        "window_start": [draft.window.start if draft.window else None for draft in drafts],
+        "formula": [draft.formula for draft in drafts],
+        "selection": [freeze_selection(draft, lines) for draft in drafts],
     }
 
 
-def _delivery(digest_id: int, draft: Draft, now: datetime, spread: timedelta) -> dict[str, Any]:
-    due = draft.due
-    next_at = now
-    if spread and not due.is_first:
-        next_at = send_at(due.public_id, due_at=due.due_at, cutoff_at=due.cutoff_at, now=now, window=spread)
+def _deliveries(
+    drafts: Sequence[Draft], digest_ids: Sequence[int], now: datetime, spread: timedelta
+) -> Columns:
+    next_at = [_next_at(draft.due, now, spread) for draft in drafts]
     return {
-        "nonce": digest_nonce(draft.due.public_id, draft.due.issue_date),
-        "kind": "digest",
+        "nonce": [digest_nonce(draft.due.public_id, draft.due.issue_date) for draft in drafts],
+        "kind": ["digest"] * len(drafts),
         # Somebody has just confirmed and waits for the first one: it must not stand behind a morning's bulk.
-        "queue": TRANSACTIONAL if draft.due.is_first else BULK,
-        "now": now,
+        "queue": [TRANSACTIONAL if draft.due.is_first else BULK for draft in drafts],
+        "now": [now] * len(drafts),
         "next_at": next_at,
-        "expires_at": max(due.cutoff_at, next_at + RETRY_SPAN),
-        "subscriber_id": draft.due.subscriber_id,
-        "digest_id": digest_id,
-        "parameters": {"notice": draft.notice} if draft.notice else {},
+        "expires_at": [
+            max(draft.due.cutoff_at, at + RETRY_SPAN) for draft, at in zip(drafts, next_at, strict=True)
+        ],
+        "subscriber_id": [draft.due.subscriber_id for draft in drafts],
+        "digest_id": digest_ids,
+        "parameters": [{"notice": draft.notice} if draft.notice else {} for draft in drafts],
     }
+
+
+def _next_at(due: Due, now: datetime, spread: timedelta) -> datetime:
+    if not spread or due.is_first:
+        return now
+    return send_at(due.public_id, due_at=due.due_at, cutoff_at=due.cutoff_at, now=now, window=spread)

@@ -3,14 +3,31 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, String, delete, exists, func, insert, select, true, update
+from sqlalchemy import (
+    ARRAY,
+    Insert,
+    String,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
-from service.bulk import among, is_postgres
+from service.bulk import among, is_postgres, numbers, numbers_given, unnested
 from service.digests.tables import DigestRow, SeenPaperRow
 from service.papers.tables import PaperRow
 from service.subscribers.tables import SubscriberRow
+
+_SEEN_PAPERS = SeenPaperRow.metadata.tables[SeenPaperRow.__tablename__]
+_PAPER_ENDS, _DIGEST_ENDS = "\x1f", "\x1e"  # no id holds them
 
 
 def load_seen(
@@ -30,28 +47,50 @@ def load_seen(
     return seen
 
 
-def enter(session: Session, digest_ids: Sequence[int]) -> None:
-    """Enter the papers of digests just stored as given. The database reads them where they are frozen.
+def enter(
+    session: Session,
+    subscriber_ids: Sequence[int],
+    digest_ids: Sequence[int],
+    papers: Sequence[Sequence[str]],
+) -> None:
+    """Enter the papers of digests as given; the digests were stored in the same transaction.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: somebody was given one of the papers in the meantime, or is gone.
+        sqlalchemy.exc.IntegrityError: somebody was given one of the papers in the meantime.
     """
     if not digest_ids:
         return
-    paper_id: ColumnElement[str]
     if is_postgres(session):
-        items = func.json_array_elements(DigestRow.selection).table_valued("value", name="items")
-        paper_id = items.c.value.op("->>", return_type=String())("paper")
-    else:
-        items = func.json_each(DigestRow.selection).table_valued("value", name="items")
-        paper_id = func.json_extract(items.c.value, "$.paper")
-    given = (
-        select(DigestRow.subscriber_id, paper_id, DigestRow.id)
-        .select_from(DigestRow)
-        .join(items, true())
-        .where(among(session, DigestRow.id, digest_ids))
+        values: Any = {
+            "subscriber_id": numbers(subscriber_ids),
+            "digest_id": numbers(digest_ids),
+            "papers": _DIGEST_ENDS.join(map(_PAPER_ENDS.join, papers)),
+        }
+        session.connection().execute(_ENTER, values)
+        return
+    rows = [
+        {"subscriber_id": subscriber_id, "digest_id": digest_id, "paper_id": paper_id}
+        for subscriber_id, digest_id, of_digest in zip(subscriber_ids, digest_ids, papers, strict=True)
+        for paper_id in of_digest
+    ]
+    session.connection().execute(insert(_SEEN_PAPERS), rows)
+
+
+def _enter() -> Insert:
+    """Take a digest a row, apart into a paper a row (Postgres)."""
+    given = unnested(
+        {
+            "subscriber_id": numbers_given("subscriber_id", SeenPaperRow.subscriber_id.type),
+            "digest_id": numbers_given("digest_id", SeenPaperRow.digest_id.type),
+            "papers": func.string_to_array(cast(bindparam("papers"), Text), _DIGEST_ENDS, type_=ARRAY(Text)),
+        }
     )
-    session.execute(insert(SeenPaperRow).from_select(["subscriber_id", "paper_id", "digest_id"], given))
+    each = func.unnest(func.string_to_array(given["papers"], _PAPER_ENDS, type_=ARRAY(Text)))
+    rows = select(given["subscriber_id"], cast(each, String), given["digest_id"])
+    return insert(_SEEN_PAPERS).from_select(["subscriber_id", "paper_id", "digest_id"], rows)
+
+
+_ENTER = _enter()
 
 
 def release(session: Session, digest_ids: Sequence[int]) -> None:
@@ -66,13 +105,21 @@ def release(session: Session, digest_ids: Sequence[int]) -> None:
             )
         )
     )
-    session.execute(delete(SeenPaperRow).where(SeenPaperRow.digest_id.in_(digest_ids)))
+    session.execute(
+        delete(SeenPaperRow).where(
+            SeenPaperRow.subscriber_id.in_(owners), SeenPaperRow.digest_id.in_(digest_ids)
+        )
+    )
     # A digest with papers in the ledger stands: it was mailed, or still may be.
     standing = (
         select(func.max(DigestRow.planned_at))
         .where(
             DigestRow.subscriber_id == SubscriberRow.id,
-            exists(select(1).where(SeenPaperRow.digest_id == DigestRow.id)),
+            exists(
+                select(1).where(
+                    SeenPaperRow.subscriber_id == SubscriberRow.id, SeenPaperRow.digest_id == DigestRow.id
+                )
+            ),
         )
         .scalar_subquery()
     )

@@ -6,11 +6,11 @@ Their papers stay unseen, and the next digest's window reaches back over them.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from service.bulk import Columns
 from service.database import Database
 from service.digests import hold
 from service.digests.accounting import SKIPPED
@@ -80,24 +80,25 @@ def _record(database: Database, groups: Sequence[Group], now: datetime, reasons:
                 # Who is paused at present may have been so at that time; nothing is held against them.
                 people = find_due(session, group, at=min(latest_due, now), limit=CHUNK, is_confirmed=True)
                 given = reasons(session, people)
-                rows = [_row(due, reason, now) for due, reason in zip(people, given, strict=True)]
-                new = insert_digests(session, rows)
-            counts.update(row["skip_reason"] for row in rows if row["subscriber_id"] in new)
+                new = insert_digests(session, _skipped(people, given, now))
+            counts.update(
+                reason for due, reason in zip(people, given, strict=True) if due.subscriber_id in new
+            )
             if len(people) < CHUNK:
                 break
     return counts
 
 
-def _row(due: Due, reason: str, now: datetime) -> dict[str, Any]:
+def _skipped(people: Sequence[Due], reasons: Sequence[str], now: datetime) -> Columns:
     return {
-        "subscriber_id": due.subscriber_id,
-        "issue_date": due.issue_date,
-        "due_at": due.due_at,
-        "planned_at": now,
-        "is_first": False,
-        "outcome": SKIPPED,
-        "skip_reason": reason,
-        "selection": [],
+        "subscriber_id": [due.subscriber_id for due in people],
+        "issue_date": [due.issue_date for due in people],
+        "due_at": [due.due_at for due in people],
+        "planned_at": [now] * len(people),
+        "is_first": [False] * len(people),
+        "outcome": [SKIPPED] * len(people),
+        "skip_reason": reasons,
+        "selection": [[]] * len(people),
     }
 
 

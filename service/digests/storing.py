@@ -1,23 +1,20 @@
 """The one way rows of digests come in: where a row for the same person and date stands, nothing happens."""
 
-from collections.abc import Sequence
-from typing import Any
-
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from service.bulk import insert_new, is_postgres
+from service.bulk import Columns, insert_new_columns, is_postgres
 from service.digests.tables import DigestRow, PlannerRow
 
 _DIGESTS = DigestRow.metadata.tables[DigestRow.__tablename__]
 
 
-def insert_digests(session: Session, rows: Sequence[dict[str, Any]]) -> dict[int, int]:
-    """Insert digests; return the id of each one that is new, by subscriber.
+def insert_digests(session: Session, columns: Columns) -> dict[int, int]:
+    """Insert digests, given by column; return the id of each one that is new, by subscriber.
 
     A pair of subscriber and date that has a digest keeps it: of two planners at once, one wins each pair.
     """
-    new = insert_new(session, _DIGESTS, rows, key=("subscriber_id", "issue_date"))
+    new = insert_new_columns(session, _DIGESTS, columns, key=("subscriber_id", "issue_date"))
     return {subscriber_id: digest_id for digest_id, subscriber_id, _ in new if subscriber_id is not None}
 
 

@@ -3,9 +3,10 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Date, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import Date, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.bulk import JsonInText
 from service.database import Base, BigId
 
 
@@ -32,7 +33,7 @@ class DigestRow(Base):
     # [{"paper", "list": "trending"|"for_you", "score", "reasons": [..], "interest", "upvotes", "comments",
     # "stars"}], in the order mailed; the counts are those the reasons speak of. One off the interests has
     # "is_exploration": true beside it
-    selection: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    selection: Mapped[list[dict[str, Any]]] = mapped_column(JsonInText, default=list)
 
     __table_args__ = (
         UniqueConstraint("subscriber_id", "issue_date"),
@@ -41,15 +42,17 @@ class DigestRow(Base):
 
 
 class SeenPaperRow(Base):
-    """The ledger that keeps a paper from being mailed twice to one person."""
+    """The ledger that keeps a paper from being mailed twice to one person.
+
+    Rows come with a digest of the same person, in its transaction: the digest's foreign key keeps the person
+    there until both are committed. A trigger on ``subscribers`` takes the rows of who is erased.
+    """
 
     __tablename__ = "seen_papers"
 
-    subscriber_id: Mapped[int] = mapped_column(
-        ForeignKey("subscribers.id", ondelete="CASCADE"), primary_key=True
-    )
+    subscriber_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     paper_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    digest_id: Mapped[int] = mapped_column(BigId, index=True)
+    digest_id: Mapped[int] = mapped_column(BigId)
 
 
 class HoldRow(Base):

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
-from service.bulk import insert_many
+from service.bulk import Columns, insert_columns
 from service.mail.delivery import CANCELLABLE, Status
 from service.mail.tables import DeliveryRow
 
@@ -17,6 +17,9 @@ BULK = "bulk"  # digests
 
 _DELIVERIES = DeliveryRow.metadata.tables[DeliveryRow.__tablename__]
 _QUEUES = frozenset({TRANSACTIONAL, BULK})
+_KEYWORDS = (
+    "kind", "queue", "now", "expires_at", "subscriber_id", "digest_id", "parameters", "next_at", "nonce",
+)  # fmt: skip
 NONCE_BITS = 63
 
 
@@ -36,18 +39,19 @@ def queue(
 
     ``parameters`` hold ids and dates, never an address or a token.
     """
-    row = _values(
+    columns = _columns(
         {
-            "kind": kind,
-            "queue": queue,
-            "now": now,
-            "expires_at": expires_at,
-            "subscriber_id": subscriber_id,
-            "digest_id": digest_id,
-            "parameters": parameters,
-            "next_at": next_at,
+            "kind": [kind],
+            "queue": [queue],
+            "now": [now],
+            "expires_at": [expires_at],
+            "subscriber_id": [subscriber_id],
+            "digest_id": [digest_id],
+            "parameters": [parameters],
+            "next_at": [next_at],
         }
     )
+    row = {name: value for name, [value] in columns.items()}
     return session.execute(insert(DeliveryRow).values(row).returning(DeliveryRow.id)).scalar_one()
 
 
@@ -56,7 +60,12 @@ def queue_many(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
 
     A row may bring a ``nonce`` of its own (0 to 2**63-1, hard to guess): the Message-ID comes from it.
     """
-    insert_many(session, _DELIVERIES, [_values(row) for row in rows])
+    queue_columns(session, {name: [row.get(name) for row in rows] for name in _KEYWORDS})
+
+
+def queue_columns(session: Session, columns: Columns) -> None:
+    """Queue many deliveries as :func:`queue_many` does, given by column."""
+    insert_columns(session, _DELIVERIES, _columns(columns))
 
 
 def cancel_waiting(
@@ -80,19 +89,21 @@ def cancel_waiting(
     return int(result.rowcount)  # type: ignore[attr-defined]
 
 
-def _values(row: Mapping[str, Any]) -> dict[str, Any]:
-    if row["queue"] not in _QUEUES:
-        raise ValueError(f"no such mail queue: {row['queue']!r}")
+def _columns(given: Columns) -> Columns:
+    now = given["now"]
+    none = [None] * len(now)
+    for queue in set(given["queue"]) - _QUEUES:
+        raise ValueError(f"no such mail queue: {queue!r}")
     return {
-        "nonce": row.get("nonce") or secrets.randbits(NONCE_BITS),
-        "kind": row["kind"],
-        "queue": row["queue"],
-        "status": Status.QUEUED.value,
-        "subscriber_id": row.get("subscriber_id"),
-        "digest_id": row.get("digest_id"),
-        "parameters": dict(row.get("parameters") or {}),
-        "created_at": row["now"],
-        "next_at": row.get("next_at") or row["now"],
-        "expires_at": row["expires_at"],
-        "attempt_count": 0,
+        "nonce": [nonce or secrets.randbits(NONCE_BITS) for nonce in given.get("nonce", none)],
+        "kind": given["kind"],
+        "queue": given["queue"],
+        "status": [Status.QUEUED.value] * len(now),
+        "subscriber_id": given.get("subscriber_id", none),
+        "digest_id": given.get("digest_id", none),
+        "parameters": [dict(parameters or {}) for parameters in given.get("parameters", none)],
+        "created_at": now,
+        "next_at": [at or begun for at, begun in zip(given.get("next_at", none), now, strict=True)],
+        "expires_at": given["expires_at"],
+        "attempt_count": [0] * len(now),
     }

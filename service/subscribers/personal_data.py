@@ -8,9 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Date, String, column, delete, or_, select, table, update
+from sqlalchemy import BigInteger, Date, String, column, delete, or_, select, table, update
 from sqlalchemy.orm import Session
 
+from service.bulk import JsonInText
 from service.database import Database, UtcDateTime
 from service.keys import Keyring
 from service.mail import outbox, suppression
@@ -29,7 +30,7 @@ DIGESTS = table(
     column("planned_at", UtcDateTime),
     column("outcome", String),
     column("skip_reason", String),
-    column("selection", JSON),
+    column("selection", JsonInText),
 )
 
 _DELIVERY_FIELDS = ("kind", "status", "created_at", "finished_at", "attempt_count", "reason", "reply_code")

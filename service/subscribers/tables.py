@@ -44,7 +44,10 @@ class SubscriberRow(Base):
     paused_until: Mapped[datetime | None]
     last_digest_at: Mapped[datetime | None]  # when the last mailed digest was planned
 
-    __table_args__ = (Index(None, "status", "timezone", "send_hour"),)
+    __table_args__ = (
+        Index(None, "status", "timezone", "send_hour"),
+        {"postgresql_with": {"fillfactor": 50}},  # each digest writes the row anew: beside the old one
+    )
 
 
 class InterestRow(Base):
