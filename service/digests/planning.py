@@ -4,20 +4,30 @@ Planning may run twice at once, late, or with a clock that jumps: the row for a 
 unique, whoever inserts it goes on, and nobody else does.
 """
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import groupby, islice
+from operator import attrgetter, itemgetter
 
 import structlog
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from service.config import Settings
 from service.database import Database
 from service.digests import hold, skipping
 from service.digests.choosing import Draft, draft_digests
-from service.digests.due import Due, Group, count_active, find_due, find_first, group_slots, load_zones
+from service.digests.due import (
+    Due,
+    Group,
+    count_active,
+    find_due_ids,
+    find_first,
+    group_slots,
+    load_due,
+    load_zones,
+)
 from service.digests.freezing import NO_SPREAD, freeze
 from service.digests.schedule import due_slots, open_zone
 from service.digests.window import Shelves
@@ -25,6 +35,7 @@ from service.papers.embedding.phrases import PhraseVectors
 from service.progress import Progress, no_progress
 
 CHUNK = 500
+PAGE = 20_000  # ids of people looked for at once: finding them reads more than it returns
 SHORTEST_PATIENCE = timedelta(hours=6)
 
 log = structlog.get_logger()
@@ -110,28 +121,29 @@ def _due_chunks(database: Database, now: datetime) -> Iterator[Sequence[Due]]:
     for start in range(0, len(first), CHUNK):
         yield first[start : start + CHUNK]
     groups = group_slots((name, due_slots(open_zone(name), now)) for name in zones)
-    waiting = deque((group, 0) for group in groups)
-    while waiting:
-        with database.reading() as session:
-            chunk = _take_chunk(session, waiting, now)
-        if chunk:
-            yield chunk
+    for _, of_date in groupby(groups, key=attrgetter("issue_date")):
+        waiting = _waiting(database, of_date, now)
+        while some := list(islice(waiting, CHUNK)):
+            with database.reading() as session:
+                chunk = [
+                    due
+                    for group, people in groupby(some, key=itemgetter(0))
+                    for due in load_due(session, group, [id_ for _, id_ in people], at=now)
+                ]
+            if chunk:
+                yield chunk
 
 
-def _take_chunk(session: Session, waiting: deque[tuple[Group, int]], now: datetime) -> list[Due]:
-    """Fill a chunk from the groups that wait, each with the last id taken; all of one date."""
-    chunk: list[Due] = []
-    while waiting and len(chunk) < CHUNK:
-        group, after_id = waiting[0]
-        if chunk and chunk[0].issue_date != group.issue_date:
-            break
-        wanted = CHUNK - len(chunk)
-        found = find_due(session, group, at=now, after_id=after_id, limit=wanted)
-        chunk += found
-        waiting.popleft()
-        if len(found) == wanted:
-            waiting.appendleft((group, found[-1].subscriber_id))
-    return chunk
+def _waiting(database: Database, groups: Iterable[Group], now: datetime) -> Iterator[tuple[Group, int]]:
+    """Give the ids of everybody who is due, with their group."""
+    for group in groups:
+        after_id, is_more = 0, True
+        while is_more:
+            with database.reading() as session:
+                ids = find_due_ids(session, group, at=now, after_id=after_id, limit=PAGE)
+            yield from ((group, id_) for id_ in ids)
+            is_more = len(ids) == PAGE
+            after_id = ids[-1] if ids else after_id
 
 
 def _window(database: Database, spread: Spread | None) -> timedelta:

@@ -79,7 +79,6 @@ def draft_now(session: Session, person: SubscriberRow, profile: Profile, shelves
         due_at=now,
         cutoff_at=now,
         paper_count=person.paper_count,
-        confirmed_at=person.confirmed_at,
         last_digest_at=person.last_digest_at,
         is_first=True,  # an empty one is to be nothing, not a record
     )
