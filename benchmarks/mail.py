@@ -32,7 +32,7 @@ from benchmarks.stage.world import (
     DAY,
     HOUR,
     Key,
-    be_silent,
+    behave,
     make_settings,
     postgres,
     postgres_seconds,
@@ -75,7 +75,7 @@ def main() -> None:
     words.add_argument("--only", choices=("making", "carrying", "far", "whole"))
     words.add_argument("--sqlite", action="store_true", help="record in SQLite, not in a Postgres begun here")
     chosen = words.parse_args()
-    be_silent()
+    behave()
     say_what_is_missing()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="paperlark-mail-")))

@@ -24,7 +24,7 @@ from benchmarks.stage.relays import relay
 from benchmarks.stage.world import (
     DAY,
     HOUR,
-    be_silent,
+    behave,
     make_settings,
     postgres,
     postgres_seconds,
@@ -55,7 +55,7 @@ def main() -> None:
     where.add_argument("--postgres", action="store_true", help="begin a Postgres for this run")
     where.add_argument("--database", help="an empty Postgres database; without it SQLite")
     chosen = words.parse_args()
-    be_silent()
+    behave()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="paperlark-million-")))
         url = stack.enter_context(postgres()) if chosen.postgres else chosen.database

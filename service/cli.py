@@ -6,6 +6,8 @@ import sys
 
 import typer
 
+from service.garbage import collect_seldom
+
 app = typer.Typer(
     name="paperlark",
     help="Mails people the research papers trending in what they care about.",
@@ -30,6 +32,7 @@ FILE_TROUBLES = {
 
 def main() -> None:
     """Run the command line; what the operator can mend is said in a sentence, not in a traceback."""
+    collect_seldom()
     for name in COMMAND_MODULES:
         if importlib.util.find_spec(f"service.commands.{name}") is None:
             continue

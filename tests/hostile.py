@@ -391,7 +391,7 @@ class _Press:
         return Parcel(
             envelope_sender=f"bounce+{nonce}@bounces.example.org",
             recipient=letter.recipient,
-            data=b"Subject: hello\r\n\r\n" + (b"x" * 76 + b"\r\n") * max(1, self.size // 78),
+            pieces=[b"Subject: hello\r\n\r\n" + (b"x" * 76 + b"\r\n") * max(1, self.size // 78)],
             message_id=f"{nonce}@example.org",
         )
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from service.config import Settings
+from service.garbage import collect_seldom
 from tests import servers
 
 DAY = datetime(2026, 11, 20, tzinfo=UTC)  # a Friday
@@ -80,8 +81,9 @@ def resident() -> float:
     return float(psutil.Process().memory_info().rss) / 2**20
 
 
-def be_silent() -> None:
-    """Log nothing: the tables say it."""
+def behave() -> None:
+    """Log nothing, for the tables say it, and collect garbage as the ``paperlark`` command does."""
+    collect_seldom()
     structlog.configure(processors=[_drop])
 
 

@@ -135,7 +135,7 @@ class AssemblyPress(Press):
             ),
             [into_text(entry.text) for entry in entries] + [into_html(entry.html) for entry in entries],
         )
-        return Content(_subject((hot or own)[0].title, count), b"".join(pieces), is_canonical=True)
+        return Content(_subject((hot or own)[0].title, count), pieces, is_canonical=True)
 
     def _make_page(self, shape: "_Shape") -> "_Page":
         """Render the page that all digests of one shape have in common."""

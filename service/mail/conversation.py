@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import NamedTuple, cast
 
 LINES = 256  # of replies, kept: most relays say the same again and again
+BUFFER = 4_096
+COPIED_AT_MOST = 8_192  # octets
 LONGEST_REPLY = 32_768  # octets; no honest reply comes near
 
 
@@ -33,13 +35,14 @@ class Garbled(Lost):
     """What came is no reply, or came unasked."""
 
 
-class Conversation(asyncio.Protocol):
+class Conversation(asyncio.BufferedProtocol):
     """Takes over a transport. One reader at a time; writing never waits."""
 
     def __init__(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport over from the protocol that made the connection."""
         self._loop = asyncio.get_running_loop()
         self._transport = cast(asyncio.Transport, transport)
+        self._buffer = memoryview(bytearray(BUFFER))  # else each read is given a quarter of a megabyte
         self._unread = b""
         self._lines: list[str] = []  # of a reply whose last line has not come
         self._replies: deque[Reply] = deque()
@@ -73,8 +76,13 @@ class Conversation(asyncio.Protocol):
     def write(self, *pieces: bytes) -> None:
         """Send pieces as they are."""
         self.answers = 0
-        if pieces and self._end is None and not self._transport.is_closing():
-            self._transport.writelines(pieces)
+        if self._end is not None or self._transport.is_closing():
+            return
+        if pieces and len(pieces[0]) > COPIED_AT_MOST:  # to copy a message takes longer than a write
+            self._transport.write(pieces[0])
+            pieces = pieces[1:]
+        if pieces:
+            self._transport.write(b"".join(pieces))
 
     async def reply(self, seconds: float) -> Reply:
         """Return the next reply.
@@ -162,8 +170,13 @@ class Conversation(asyncio.Protocol):
 
     # -- the transport's side ------------------------------------------------------------------------
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        """Say where bytes may be put."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take replies apart."""
+        data = bytes(self._buffer[:nbytes])
         *lines, self._unread = (self._unread + data).split(b"\n")
         for line in lines:
             reply, is_last = _read_line(line)

@@ -65,20 +65,34 @@ def _feedback_sender(list_id: str) -> str:
 
 
 class Parcel(NamedTuple):
-    """A message as it goes to the relay: envelope and final bytes, CRLF lines, signed, not to be touched."""
+    """A message as it goes to the relay: envelope and final bytes, CRLF lines, signed, not to be touched.
+
+    Its bytes stay in pieces until they leave: most are shared with thousands of others, and a window of whole
+    messages would not fit into a processor's cache.
+    """
 
     envelope_sender: str
     recipient: str
-    data: bytes
+    pieces: Sequence[bytes]
     message_id: str
     is_dotless: bool = False  # known to have no line that begins with a dot
+
+    @property
+    def data(self) -> bytes:
+        """The message whole."""
+        return b"".join(self.pieces)
+
+    @property
+    def size(self) -> int:
+        """Octets of the message."""
+        return sum(map(len, self.pieces))
 
 
 class Content(NamedTuple):
     """What a letter says, as a message carries it."""
 
     subject: str
-    body: bytes  # multipart/alternative, CRLF lines
+    body: Sequence[bytes]  # multipart/alternative in pieces, CRLF lines
     is_canonical: bool  # in relaxed form (RFC 6376, 3.4.4), and no line begins with a dot
 
 
@@ -145,7 +159,7 @@ class Press:
         return Parcel(
             envelope_sender=envelope_sender,
             recipient=letter.recipient,
-            data=heading.write(own, content.body, is_relaxed=content.is_canonical),
+            pieces=heading.write(own, content.body, is_relaxed=content.is_canonical),
             message_id=message_id,
             is_dotless=content.is_canonical,
         )
@@ -160,7 +174,7 @@ class Press:
             service.mail.templates.TooLarge: the mail would be clipped by its reader.
         """
         rendered = render(letter, self.sender.imprint)
-        return Content(rendered.subject, alternative(rendered, boundary), is_canonical=False)
+        return Content(rendered.subject, [alternative(rendered, boundary)], is_canonical=False)
 
     def envelope_sender(self, nonce: int) -> str:
         """Return the envelope sender that names a delivery and can't be forged (VERP)."""
@@ -185,18 +199,19 @@ class Heading:
         )
         self._seals = [Seal(signer, fields, at) for signer in sender.signers]
 
-    def write(self, own: Sequence[bytes], body: bytes, *, is_relaxed: bool) -> bytes:
-        """Return a whole message: signatures, header, body.
+    def write(self, own: Sequence[bytes], body: Sequence[bytes], *, is_relaxed: bool) -> Sequence[bytes]:
+        """Return a message in pieces: signatures, header, body.
 
         ``own`` are the lines of the fields in :data:`OWN_FIELDS`, of which only list mail has the last,
         and only senders with metadata the one before.
         """
-        header = self._template % tuple(own)
+        header = self._template % tuple(own) + headers.CRLF
         if not self._seals:
-            return b"".join([header, headers.CRLF, body])
-        digest = body_hash(body, is_relaxed=is_relaxed)
+            return [header, *body]
+        whole = b"".join(body)
+        digest = body_hash(whole, is_relaxed=is_relaxed)
         relaxed = [relaxed_field(field) for field in own]
-        return b"".join([*[seal.sign(relaxed, digest) for seal in self._seals], header, headers.CRLF, body])
+        return [*[seal.sign(relaxed, digest) for seal in self._seals], header, whole]
 
 
 def identity_fields(sender: Sender, at: datetime) -> list[bytes | str]:

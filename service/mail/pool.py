@@ -115,7 +115,7 @@ class Pool:
         self._idle: deque[Connection] = deque()
         self._open_count = 0
         self._allowed = limits.connections
-        self._freed: asyncio.Condition | None = None
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def take(self) -> Connection:
         """Take an idle connection, open one, or wait for one.
@@ -123,34 +123,33 @@ class Pool:
         Raises:
             RelayUnavailable: the relay can't be reached and no connection stands.
         """
-        freed = self._freed = self._freed or asyncio.Condition()
         while True:
-            async with freed:
-                await freed.wait_for(lambda: self._idle or self._open_count < self._allowed)
-                # The one used last: the others may age and go.
-                connection = self._idle.pop() if self._idle else None
-                self._open_count += connection is None
+            while not (self._idle or self._open_count < self._allowed):
+                await self._wait_for_one()
+            # The one used last: the others may age and go.
+            connection = self._idle.pop() if self._idle else None
+            self._open_count += connection is None
             connection = connection or await self._open_another()
             if connection is None:
                 continue
             if connection.talk.is_open and not (self.is_worn(connection) or self._is_stale(connection)):
                 return connection
             await self._quit(connection)
-            await self._close_one()
+            self._close_one()
 
-    async def give(self, connection: Connection) -> None:
+    def give(self, connection: Connection) -> None:
         """Put a connection back that is ready for the next transaction."""
         if connection.talk.is_open:
             connection.used_at = asyncio.get_running_loop().time()
             self._idle.append(connection)
-            await self._notify()
+            self._wake_one()
         else:
-            await self.drop(connection)
+            self.drop(connection)
 
-    async def drop(self, connection: Connection) -> None:
+    def drop(self, connection: Connection) -> None:
         """Close a connection whose state is not known."""
         connection.talk.close()
-        await self._close_one()
+        self._close_one()
 
     async def close(self) -> None:
         """Say goodbye on every idle connection and forget the loop they lived in."""
@@ -162,27 +161,27 @@ class Pool:
             self._berths.free()
         self._open_count = 0
         self._allowed = self.limits.connections
-        self._freed = None
+        self._waiting.clear()
 
     async def _open_another(self) -> Connection | None:
         """Open a connection; None if the relay wants no more but others stand, which must do then."""
         if not self._berths.take():
             taken = f"{self.endpoint.name}: other workers have all connections it may get"
-            await self._make_do(RelayUnavailable(taken), has_berth=False)
+            self._make_do(RelayUnavailable(taken), has_berth=False)
             return None
         try:
             return await self._open()
         except RelayUnavailable as unavailable:
-            await self._make_do(unavailable)
+            self._make_do(unavailable)
             return None
         except BaseException:
             self._open_count -= 1
             self._berths.free()
             raise
 
-    async def _make_do(self, reason: RelayUnavailable, *, has_berth: bool = True) -> None:
+    def _make_do(self, reason: RelayUnavailable, *, has_berth: bool = True) -> None:
         """Go on with the connections that stand, if any does."""
-        await self._close_one(has_berth=has_berth)
+        self._close_one(has_berth=has_berth)
         self._allowed = max(1, self._open_count)
         if self._open_count == 0:
             raise reason
@@ -197,16 +196,28 @@ class Pool:
     def _is_stale(self, connection: Connection) -> bool:
         return asyncio.get_running_loop().time() - connection.used_at > self.limits.idle_seconds
 
-    async def _close_one(self, *, has_berth: bool = True) -> None:
+    def _close_one(self, *, has_berth: bool = True) -> None:
         self._open_count -= 1
         if has_berth:
             self._berths.free()
-        await self._notify()
+        self._wake_one()
 
-    async def _notify(self) -> None:
-        if self._freed is not None:
-            async with self._freed:
-                self._freed.notify()
+    async def _wait_for_one(self) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._wake_one()  # ours to take, but we are gone: the next one's
+            raise
+
+    def _wake_one(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
 
     async def _quit(self, connection: Connection) -> None:
         try:

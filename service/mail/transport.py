@@ -51,7 +51,7 @@ class _Job:
     is_pipelined: bool = False  # its commands are written already
 
     def commands(self, connection: Connection) -> dict[Stage, bytes]:
-        size = b" SIZE=%d" % len(self.parcel.data) if connection.offers_size else b""
+        size = b" SIZE=%d" % self.parcel.size if connection.offers_size else b""
         sender, recipient = self.parcel.envelope_sender.encode("ascii"), self.parcel.recipient.encode("ascii")
         return {
             Stage.MAIL: b"MAIL FROM:<%b>%b\r\n" % (sender, size),
@@ -101,7 +101,7 @@ class SmtpRelay:
             RelayUnavailable: none can be had.
         """
         connection = await self._pool.take()
-        await self._pool.give(connection)
+        self._pool.give(connection)
 
     def admit(self, recipients: Sequence[str]) -> Sequence[float | None]:
         """Let every message go: a relay by itself knows no limits of rate."""
@@ -151,7 +151,7 @@ class SmtpRelay:
         try:
             keep = await self._use(connection)
         finally:
-            await (self._pool.give(connection) if keep else self._pool.drop(connection))
+            (self._pool.give if keep else self._pool.drop)(connection)
 
     def _next(self) -> _Job | None:
         while self._waiting:
@@ -228,7 +228,7 @@ class SmtpRelay:
         may_follow = job.is_pipelined and not self._pool.is_worn(connection)
         follower = self._next() if may_follow else None
         ahead = self._announce(connection, follower) if follower else []
-        talk.write(*message, *ahead)
+        talk.write(message, *ahead)
         # From here on only a reply is certain, or that the dot never left this process.
         try:
             await self._see_it_leave(talk, sum(map(len, ahead)))
@@ -378,8 +378,8 @@ def on_the_wire(data: bytes) -> bytes:
     return data + DOT_LINE
 
 
-def _on_the_wire(parcel: Parcel) -> tuple[bytes, ...]:
-    return (parcel.data, DOT_LINE) if parcel.is_dotless else (on_the_wire(parcel.data),)
+def _on_the_wire(parcel: Parcel) -> bytes:
+    return b"".join([*parcel.pieces, DOT_LINE]) if parcel.is_dotless else on_the_wire(parcel.data)
 
 
 def _is_out_of_step(reply: Reply) -> bool:

@@ -99,7 +99,7 @@ async def test_the_judge_reads_page_and_text_alike(text: str, is_shown: bool) ->
             Parcel(
                 envelope_sender="sender@example.org",
                 recipient="reader@example.org",
-                data=data,
+                pieces=[data],
                 message_id="id",
             )
         )

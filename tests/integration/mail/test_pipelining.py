@@ -182,7 +182,9 @@ async def test_trust_52_pipelining_works_inside_starttls(tmp_path) -> None:
 @pytest.mark.trust(11)
 @pytest.mark.parametrize("address", ["a b@example.org", "a>@example.org", "a\r\nRCPT TO:<b@example.org>", ""])
 async def test_trust_11_an_address_that_cannot_be_written_never_reaches_the_wire(address: str) -> None:
-    parcel = Parcel(envelope_sender="bounce@example.org", recipient=address, data=b"x\r\n", message_id="x")
+    parcel = Parcel(
+        envelope_sender="bounce@example.org", recipient=address, pieces=[b"x\r\n"], message_id="x"
+    )
     with pipelining_relay(lambda *_: None) as server:
         relay = relay_at(server)
         with pytest.raises(ValueError, match="address"):

@@ -75,7 +75,7 @@ class Press:
         return Parcel(
             envelope_sender=f"bounce+{nonce}@bounces.example.org",
             recipient=letter.recipient,
-            data=b"Subject: x\r\n\r\nwords\r\n",
+            pieces=[b"Subject: x\r\n\r\nwords\r\n"],
             message_id=f"{nonce}@example.org",
         )
 

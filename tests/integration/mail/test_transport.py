@@ -31,7 +31,7 @@ def a_parcel(number: int = 1, data: bytes = b"Subject: hello\r\n\r\nwords\r\n") 
     return Parcel(
         envelope_sender=f"bounce+{number}@bounces.example.org",
         recipient=f"reader{number}@example.org",
-        data=data,
+        pieces=[data],
         message_id=f"{number}@example.org",
     )
 
