@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     DateTime,
     Integer,
+    Row,
     Select,
     SmallInteger,
     String,
@@ -34,6 +35,7 @@ from sqlalchemy.types import TypeEngine
 from service.bulk import among, is_postgres, numbers, numbers_given, packed, unnested
 from service.mail.composing import Claimed
 from service.mail.delivery import HELD_BACK, WAITING, Outcome, Status, Step, sources_of
+from service.mail.sweeping import LOST_AT_MOST
 from service.mail.tables import IS_WAITING, DeliveryRow
 from service.packed import PackedNumbers
 
@@ -83,20 +85,20 @@ def claim(
     that the one that did it is known by it. On Postgres rows that others are taking are passed over; SQLite
     has one writer at a time anyway.
     """
-    values = {
-        "c_queue": queue,
-        "c_kinds": list(kinds),
-        "c_now": now,
-        "c_limit": 1 if is_suspect else limit,
-    }
-    rows = session.connection().execute(_claiming(is_suspect=is_suspect), values).all()
+    values: dict[str, object] = {"c_queue": queue, "c_kinds": list(kinds), "c_now": now}
+    rows: Sequence[Row[Any]] = ()
+    # One count after the other, each in the order of the index: there may be many thousands of suspects.
+    for lost in range(1, LOST_AT_MOST + 1) if is_suspect else (0,):
+        values |= {"c_lost": lost, "c_limit": 1 if is_suspect else limit}
+        if rows := session.connection().execute(_claiming(), values).all():
+            break
     # Locked until the commit: nobody can have changed them since they were read.
     _set(session, [row.id for row in rows], Status.CLAIMED, claimed_by=holder, lease_until=now + CLAIM_LEASE)
     return [Claimed._make(row) for row in rows]
 
 
 @cache
-def _claiming(*, is_suspect: bool) -> Select[*tuple[Any, ...]]:
+def _claiming() -> Select[*tuple[Any, ...]]:
     columns = _TABLE.c
     return (
         select(
@@ -112,9 +114,9 @@ def _claiming(*, is_suspect: bool) -> Select[*tuple[Any, ...]]:
         )
         .where(
             *_claimable(bindparam("c_queue"), bindparam("c_kinds", expanding=True), bindparam("c_now")),
-            columns.lost_count > 0 if is_suspect else columns.lost_count == 0,
+            columns.lost_count == bindparam("c_lost"),
         )
-        .order_by(*((columns.lost_count,) if is_suspect else ()), columns.next_at, columns.id)
+        .order_by(columns.next_at, columns.id)
         .limit(bindparam("c_limit"))
         .with_for_update(skip_locked=True)
     )

@@ -48,6 +48,7 @@ logger = structlog.get_logger()
 
 CHUNK = 500
 RENEW_AFTER = CLAIM_LEASE / 3  # what is claimed and waits for its window
+SUSPECTS_IN_A_ROW = 50
 DIGEST = "digest"
 WAIT_HERE_SECONDS = 20.0  # for a limit; who has to wait longer waits in the queue
 WAITING_AT_MOST = 2000
@@ -172,6 +173,7 @@ class _Run:
     probed: set[str] = field(default_factory=set)  # stopped destinations that are tried again
     flights: deque[_Flight] = field(default_factory=deque)
     results: list[Result] = field(default_factory=list)  # of landed flights, not yet recorded
+    suspects_first: int = 0  # so many are claimed before others are looked for again
     renewed_at: datetime | None = None
     is_over: bool = False
     is_closed: bool = False  # interrupted, and all that was known is written down
@@ -185,7 +187,7 @@ class _Run:
             if chunk > 0 and len(self.waiting) < WAITING_AT_MOST and self._anything_waits():
                 if not await self._relay_is_ready():
                     break
-                claimed = self._claim(chunk) or await self._claim_suspect()
+                claimed = self._claim_chunk(chunk) or await self._claim_suspect()
                 taken += claimed
             if not (claimed or self.waiting):
                 break
@@ -230,6 +232,15 @@ class _Run:
             logger.error("relay_unavailable", queue=self.queue, problem=problem)
 
     # -- claiming ------------------------------------------------------------------------------------
+
+    def _claim_chunk(self, limit: int) -> int:
+        """Claim a chunk; where none is left but suspects, ask again only after a number of these."""
+        if self.suspects_first > 0:
+            self.suspects_first -= 1
+            return 0
+        count = self._claim(limit)
+        self.suspects_first = 0 if count else SUSPECTS_IN_A_ROW
+        return count
 
     def _claim(self, limit: int, *, is_suspect: bool = False) -> int:
         """Claim a chunk, then compose it; return how many were claimed. Those with a letter are held.
