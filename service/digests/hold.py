@@ -148,17 +148,26 @@ def read_mark(data_dir: Path) -> Mark | None:
         return None
 
 
-def write_mark(data_dir: Path, mark: Mark) -> None:
-    """Write the file whole or not at all; a mark behind the file's own is dropped.
+def write_mark(data_dir: Path, mark: Mark) -> bool:
+    """Write the file whole or not at all, and say whether it now tells of ``mark``: a disk may be full.
 
-    Two processes may write at once and the lower number win: it is then behind the database, which tells
-    nothing.
+    A mark behind the file's own is dropped. Two processes may write at once and the lower number win: it is
+    then behind the database, which tells nothing.
     """
     present = read_mark(data_dir)
     if present and present.database_id == mark.database_id and present.generation >= mark.generation:
-        return
-    make_folder(data_dir)
-    descriptor, name = tempfile.mkstemp(prefix=f".{MARK_FILE}-", dir=data_dir)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump({"database_id": mark.database_id, "generation": mark.generation}, file)
-    Path(name).replace(data_dir / MARK_FILE)
+        return True
+    draft: Path | None = None
+    try:
+        make_folder(data_dir)
+        descriptor, name = tempfile.mkstemp(prefix=f".{MARK_FILE}-", dir=data_dir)
+        draft = Path(name)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump({"database_id": mark.database_id, "generation": mark.generation}, file)
+        draft.replace(data_dir / MARK_FILE)
+    except OSError as error:
+        log.error("mark_not_written", reason=error.strerror)  # noqa: TRY400 - the reason is the message
+        if draft is not None:
+            draft.unlink(missing_ok=True)
+        return False
+    return True

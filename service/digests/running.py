@@ -91,10 +91,11 @@ def deliver(
     """Send what waits in ``queue``; digests wait on while a hold stands.
 
     The mark beside the database is raised before and after: a dump taken at any time between is then known
-    for an old one. Whose mailbox refuses for good is suppressed.
+    for an old one. Where it can't be written digests wait too. Whose mailbox refuses for good is suppressed.
     """
+    others = {kind: one for kind, one in composers.items() if kind not in composing.KINDS}
     if hold.check(database, settings.data_dir, clock()) is not None:
-        composers = {kind: one for kind, one in composers.items() if kind not in composing.KINDS}
+        composers = others
     with database.reading() as session:
         if not claiming.waits(session, queue=queue, kinds=list(composers), now=clock()):
             return Tally()
@@ -102,7 +103,8 @@ def deliver(
     def stop_dead(session: Session, subscriber_id: int, _code: str) -> None:
         stop(session, keyring, subscriber_id, Event.BOUNCE, now=clock(), source="rcpt")
 
-    _raise_mark(database, settings)
+    if not _raise_mark(database, settings):
+        composers = others
     try:
         return deliver_waiting(
             database,
@@ -137,10 +139,10 @@ def _hold_all(session: Session, opened: Sequence[breaker.Open], now: datetime) -
             hold.place(session, now, kind=hold.Kind.BREAKER, reason=one.detail)
 
 
-def _raise_mark(database: Database, settings: Settings) -> None:
+def _raise_mark(database: Database, settings: Settings) -> bool:
     with database.transaction() as session:
         mark = hold.advance(session)
-    hold.write_mark(settings.data_dir, mark)
+    return hold.write_mark(settings.data_dir, mark)
 
 
 def _dates_touched(session: Session, now: datetime) -> list[date]:

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select
+import structlog
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.bulk import Columns
@@ -18,11 +19,15 @@ from service.digests.choosing import is_too_soon
 from service.digests.due import Due, Group, find_due, group_slots, load_last_scheduled, load_zones
 from service.digests.schedule import Slot, due_slots, open_zone, passed_slots
 from service.digests.storing import insert_digests
-from service.digests.tables import HoldRow, PlannerRow
+from service.digests.tables import DigestRow, HoldRow, PlannerRow
 from service.papers import shelf
+from service.subscribers.tables import SubscriberRow
 
 LOOK_BACK = timedelta(days=7)
+CLOCK_SLACK = timedelta(hours=1)  # by which the clocks of two planners may differ
 CHUNK = 2_000
+
+log = structlog.get_logger()
 
 Reason = Callable[[Session, Sequence[Due]], list[str]]
 
@@ -43,6 +48,30 @@ def record_passed(database: Database, now: datetime, *, patience: timedelta) -> 
     with database.transaction() as session:
         hold.planner(session).ticked_at = now
     return counts
+
+
+def put_right(database: Database, now: datetime) -> int:
+    """Undo, where planning last looked at an instant still to come, what a clock that ran ahead has skipped.
+
+    Digests that were recorded as missed, empty or the like before their hour come are asked about again then;
+    return how many. What was mailed stays, and what a restore held back: that may be out. To be called each
+    time before planning.
+    """
+    with database.reading() as session:
+        row = session.get(PlannerRow, 1)
+        ahead = timedelta() if row is None or row.ticked_at is None else row.ticked_at - now
+    if ahead <= CLOCK_SLACK:
+        return 0
+    skipped = delete(DigestRow).where(
+        DigestRow.outcome == SKIPPED, DigestRow.skip_reason != "held", DigestRow.due_at > now
+    )
+    future = update(SubscriberRow).where(SubscriberRow.last_digest_at > now).values(last_digest_at=now)
+    with database.transaction() as session:
+        count = int(session.execute(skipped).rowcount)  # type: ignore[attr-defined]
+        session.execute(future.execution_options(synchronize_session=False))
+        hold.planner(session).ticked_at = now
+    log.error("clock_was_ahead", seconds=round(ahead.total_seconds()), asked_again=count)
+    return count
 
 
 def mark_done(database: Database, now: datetime) -> int:

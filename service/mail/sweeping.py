@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, update
+from sqlalchemy import and_, or_, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement, TextClause
 
@@ -15,6 +15,8 @@ from service.mail.tables import IS_LEASED, IS_WAITING, DeliveryRow
 # A worker that goes down takes all it held along. From then on each of these is made alone (claiming.claim);
 # the one that takes its worker down twice when it is alone is set aside.
 LOST_AT_MOST = 2
+# No lease is so long: who gave it looked at a clock that ran ahead.
+NO_LEASE = timedelta(days=1)
 
 OnUnsent = Callable[[Session, Sequence[int]], None]
 """Told, inside the same transaction, of digests that will not be mailed: their papers are free again."""
@@ -37,7 +39,7 @@ class SweepTally:
 
 def sweep(session: Session, now: datetime, *, on_unsent: OnUnsent | None = None) -> SweepTally:
     """Move on what is stuck: lapsed claims to queued, lapsed sendings to unknown, late ones to failed."""
-    lapsed = and_(IS_LEASED, DeliveryRow.lease_until < now)
+    lapsed = and_(IS_LEASED, or_(DeliveryRow.lease_until < now, DeliveryRow.lease_until > now + NO_LEASE))
     unknown = _move(
         session, [DeliveryRow.status == Status.SENDING, lapsed], Status.UNKNOWN, now, "worker_lost"
     )
