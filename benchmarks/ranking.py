@@ -104,7 +104,7 @@ def crowd(
             chosen += cost
             done += len(profiles)
             if number % EXPLAINED == 0:
-                _, cost = timed(lambda made=one: [c.selection(row) for c in made for row in range(len(c))])
+                _, cost = timed(lambda made=one: [choices.selections() for choices in made])
                 explained, entries = explained + cost, entries + len(profiles)
             memories.append(memory())
             progress(done, people, name)

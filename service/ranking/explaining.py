@@ -1,83 +1,65 @@
 """Why each chosen paper was chosen: entries with true reasons, each worked out once and shared."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from enum import IntEnum
 
 from service.ranking import matching
 from service.ranking.corpus import Corpus
+from service.ranking.holding import OWN
 from service.ranking.muting import shows_muted
-from service.ranking.orders import OrderTable
 from service.ranking.values import Interest, Ranked, Trend
 
-INTERESTS_NAMED = 2
 KEPT_ENTRIES = 50_000
 LIKED = "papers you liked"
 OFF_INTERESTS = "outside your interests, for a change"
 
-Why = Callable[[int], tuple[str, ...]]  # a place -> lines
+Mutes = tuple[str, ...]
+# What decides an entry but for mutes: place of the paper, role, the numbers of the two interests in which it
+# stands highest (0: none), score. A plain tuple: each person has ten.
+Key = tuple[int, int, int, int, float]
+OwnReasons = Callable[[int], tuple[str, ...]]  # a place -> lines, of what a person's answers say
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Holder:
-    """An interest in which a paper stands; ``share`` is larger the higher it stands there."""
+class Role(IntEnum):
+    """Why a paper stands in a list, and so what is said of its trend."""
 
-    number: int  # of the interest; -1 for what a person's answers say
-    name: str
-    share: float
-    why: Why
+    HOT = 0  # the trend leads the reasons
+    FITTING = 1  # the trend is left out
+    ELSE = 2  # the trend follows the reasons
+    EXPLORED = 3  # off the interests, and labelled so
 
 
 class Explainer:
     """Makes entries over one corpus."""
 
-    def __init__(self, corpus: Corpus, trends: Mapping[str, Trend], table: OrderTable) -> None:
-        """Know the papers, how they trend, and what the interests match."""
-        self._corpus, self._trends, self._table = corpus, trends, table
-        self._places: dict[int, dict[int, int]] = {}
-        self._entries: dict[object, Ranked] = {}
-        self._can_say: dict[tuple[str, ...], bool] = {}
+    def __init__(self, corpus: Corpus, trends: Mapping[str, Trend]) -> None:
+        """Know the papers and how they trend."""
+        self._corpus, self._trends = corpus, trends
+        self._interests: dict[int, Interest] = {}
+        self._lines: dict[tuple[int, int], tuple[str, ...]] = {}
+        self._entries: dict[Mutes, dict[Key, Ranked]] = {}
+        self._count = 0
+        self._can_say: dict[Mutes, bool] = {}
 
-    def holder(self, number: int, interest: Interest, weight: float, place: int) -> Holder | None:
-        """Say how an interest holds the paper at ``place``; None where it does not match."""
-        places = self._places.get(number)
-        if places is None:
-            columns = self._table.orders[number].columns.tolist()
-            places = self._places[number] = {column: at for at, column in enumerate(columns)}
-        at = places.get(place)
-        if at is None:
-            return None
-        share = weight / (2 * at + 1)
-        return Holder(number, interest.name, share, lambda one: matching.reasons(self._corpus, interest, one))
+    def know(self, number: int, interest: Interest) -> None:
+        """Learn which interest a number stands for."""
+        self._interests[number] = interest
 
-    def entry(
-        self,
-        holders: Sequence[Holder],
-        place: int,
-        mutes: tuple[str, ...],
-        *,
-        score: float,
-        leading_trend: bool | None,
-        is_exploration: bool = False,
-    ) -> Ranked:
-        """Make the entry of the paper at ``place``, the interests that hold it best first.
+    def entries(
+        self, keys: Iterable[Key], mutes: Mutes, own_reasons: OwnReasons | None = None
+    ) -> list[Ranked]:
+        """Make the entries of one person. No line of them shows a mute.
 
-        Its trend leads the reasons, follows them, or (None) is left out. No line shows a mute.
+        What a person's own answers say is told by ``own_reasons``, and nobody else's.
         """
-        named = holders[:INTERESTS_NAMED]
-        numbers = [one.number for one in named]
-        key = (place, leading_trend, is_exploration, mutes, score, *numbers)
-        if -1 not in numbers and (kept := self._entries.get(key)) is not None:
-            return kept
-        entry = self._explain(
-            named, place, mutes, score=score, leading_trend=leading_trend, is_exploration=is_exploration
-        )
-        if -1 not in numbers:
-            if len(self._entries) >= KEPT_ENTRIES:
-                self._entries.clear()
-            self._entries[key] = entry
-        return entry
+        if self._count > KEPT_ENTRIES:
+            self._entries.clear()
+            self._lines.clear()
+            self._count = 0
+        kept = self._entries.setdefault(mutes, {})
+        return [kept.get(key) or self._make(key, mutes, kept, own_reasons) for key in keys]
 
-    def can_say_off(self, mutes: tuple[str, ...]) -> bool:
+    def can_say_off(self, mutes: Mutes) -> bool:
         """Say whether the label of a paper off the interests can be shown to somebody with these mutes."""
         if not mutes:
             return True
@@ -87,30 +69,41 @@ class Explainer:
             self._can_say[mutes] = not shows_muted(OFF_INTERESTS, mutes)
         return self._can_say[mutes]
 
-    def _explain(
-        self,
-        holders: Sequence[Holder],
-        place: int,
-        mutes: tuple[str, ...],
-        *,
-        score: float,
-        leading_trend: bool | None,
-        is_exploration: bool,
+    def _make(
+        self, key: Key, mutes: Mutes, kept: dict[Key, Ranked], own_reasons: OwnReasons | None
     ) -> Ranked:
+        place, role, *numbers, score = key
+        named = [number for number in numbers if number]
         paper = self._corpus.papers[place]
-        lines = [line for one in holders for line in one.why(place)]
-        if leading_trend is not None and (trend := self._trends.get(paper.id)) is not None:
-            lines.insert(0 if leading_trend else len(lines), trend.reason)
-        if is_exploration:
+        lines = [line for number in named for line in self._reasons(number, place, own_reasons)]
+        if role != Role.FITTING and (trend := self._trends.get(paper.id)) is not None:
+            lines.insert(0 if role == Role.HOT else len(lines), trend.reason)
+        if role == Role.EXPLORED:
             lines.insert(0, OFF_INTERESTS)
-        interest = holders[0].name if holders else None
+        interest = self._name(named[0]) if named else None
         # What we say of a paper is shown with it, so mutes hold for it too.
         if interest is not None and shows_muted(interest, mutes):
             interest = None
-        return Ranked(
+        entry = Ranked(
             id=paper.id,
             score=score,
             reasons=tuple(dict.fromkeys(line for line in lines if not shows_muted(line, mutes))),
             interest=interest,
-            is_exploration=is_exploration,
+            is_exploration=role == Role.EXPLORED,
         )
+        if OWN not in named:
+            kept[key] = entry
+            self._count += 1
+        return entry
+
+    def _name(self, number: int) -> str:
+        return LIKED if number == OWN else self._interests[number].name
+
+    def _reasons(self, number: int, place: int, own_reasons: OwnReasons | None) -> tuple[str, ...]:
+        if number == OWN:
+            return own_reasons(place) if own_reasons is not None else ()
+        lines = self._lines.get((number, place))
+        if lines is None:
+            lines = matching.reasons(self._corpus, self._interests[number], place)
+            self._lines[number, place] = lines
+        return lines

@@ -185,10 +185,8 @@ class Filling:
     def _hot_matches(self, numbers: Wide, hot: Ints) -> Mask:
         """Say which of the hottest any of a person's interests matches."""
         unique, position = np.unique(numbers, return_inverse=True)
-        matches = np.zeros((len(unique), self.field.end + 1), np.bool_)
-        for row, number in enumerate(unique.tolist()):
-            matches[row, self.field.table.orders[number].columns] = True
-        found: Mask = np.logical_or.reduce(matches[:, hot][position.reshape(numbers.shape)], axis=1)
+        matches = self.field.table.places(unique)[:, hot] >= 0
+        found: Mask = np.logical_or.reduce(matches[position.reshape(numbers.shape)], axis=1)
         return found
 
     def _take_turns(self) -> None:

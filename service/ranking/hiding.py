@@ -24,14 +24,17 @@ def mutes_of(profile: Profile) -> tuple[str, ...]:
     return mutes
 
 
-def hidden(corpus: Corpus, profiles: Sequence[Profile]) -> Mask:
-    """Mark what each person must not get, (people, candidates + 1); the last column, no paper, is marked."""
+def hidden(corpus: Corpus, profiles: Sequence[Profile], mutes: Sequence[tuple[str, ...]]) -> Mask:
+    """Mark what each person must not get, (people, candidates + 1); the last column, no paper, is marked.
+
+    ``mutes`` are everybody's, as :func:`mutes_of` gives them.
+    """
     end = corpus.count
     closed = np.zeros((len(profiles), end + 1), np.bool_)
     _mark(closed, corpus, [profile.seen for profile in profiles])
-    for row, profile in enumerate(profiles):
-        if mutes := mutes_of(profile):
-            closed[row, :end] |= _muted(corpus, mutes)
+    for row, (profile, muted_by) in enumerate(zip(profiles, mutes, strict=True)):
+        if muted_by:
+            closed[row, :end] |= _muted(corpus, muted_by)
         if profile.liked or profile.disliked or any(map(_EXAMPLES, profile.interests)):
             _mark(closed[row : row + 1], corpus, [named_by(profile)])
     closed[:, end] = True

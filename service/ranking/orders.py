@@ -79,6 +79,17 @@ class OrderTable:
         position = position.reshape(numbers.shape)
         return deep[position], worths[position]
 
+    def places(self, numbers: npt.NDArray[np.int64]) -> Ints:
+        """Give where each column stands in each of ``numbers``, (numbers, end + 1); -1 where it does not."""
+        orders = [self.orders[number].columns for number in numbers.tolist()]
+        lengths = self.lengths[numbers]
+        places = np.full((len(orders), self.end + 1), -1, np.int32)
+        starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        rows = np.repeat(np.arange(len(orders)), lengths)
+        if orders:
+            places[rows, np.concatenate(orders)] = np.arange(len(rows)) - starts
+        return places
+
     def guaranteed(self, numbers: npt.NDArray[np.int64], columns: npt.NDArray[np.int32]) -> Mask:
         """Say of each number whether the column beside it is by an author followed in that interest."""
         found = np.zeros(numbers.shape, np.bool_)

@@ -1,14 +1,14 @@
 """A chunk of people as arrays, and what each one's own answers say."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from service.ranking.answers import Answers
-from service.ranking.corpus import Floats, Mask
-from service.ranking.explaining import LIKED, Holder
+from service.ranking.corpus import Floats, Ints, Mask
 from service.ranking.groups import Group
 
 
@@ -23,6 +23,7 @@ class People:
     answers: Answers | None
     seeds: npt.NDArray[np.uint64] | None
     explores: Mask
+    mutes: Sequence[tuple[str, ...]]
 
     def groups(self, most: int) -> Iterator[tuple[npt.NDArray[np.int64], Group]]:
         """Give ``most`` people at a time who want as many papers, apart from those who have answered."""
@@ -52,18 +53,30 @@ class People:
             explores=self.explores[rows],
         )
 
-    def own_holder(self, row: int, place: int) -> Holder | None:
-        """Say how a person's own answers hold a paper; None where they don't speak for it."""
+    def own_shares(self, rows: npt.NDArray[np.int64], columns: Ints) -> npt.NDArray[np.float64]:
+        """Say how answers hold papers: those of each person of ``rows``, who ascend, the one of ``columns``.
+
+        0 where they don't speak for it; else larger the higher it stands by them.
+        """
+        shares = np.zeros(len(rows), np.float64)
+        if self.answers is None:
+            return shares
+        starts = np.searchsorted(rows, self.answers.people).tolist()
+        ends = np.searchsorted(rows, self.answers.people, side="right").tolist()
+        for scores, start, end in zip(self.answers.scores, starts, ends, strict=True):
+            own = scores[columns[start:end]]
+            higher = np.count_nonzero(scores > own[:, None], axis=1)
+            shares[start:end] = np.where(own > 0, 1 / (2.0 * higher + 1), 0)
+        return shares
+
+    def own_reasons(self, row: int) -> Callable[[int], tuple[str, ...]] | None:
+        """Give what tells why a person's own answers speak for a paper; None where there are none."""
         if self.answers is None:
             return None
         at = int(np.searchsorted(self.answers.people, row))
         if at == len(self.answers.people) or self.answers.people[at] != row:
             return None
-        scores, answers = self.answers.scores[at], self.answers
-        if scores[place] <= 0:
-            return None
-        share = 1 / (2 * int(np.count_nonzero(scores > scores[place])) + 1)
-        return Holder(-1, LIKED, share, lambda one: answers.why(at, one))
+        return partial(self.answers.why, at)
 
     def of_one(self) -> tuple[Floats | None, Mask | None, bool]:
         """Give the answers of the first person: scores, what is worse, and whether orders are fused."""

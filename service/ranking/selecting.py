@@ -5,6 +5,7 @@ People are worked out in chunks, as arrays; entries with reasons are made only o
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 from operator import attrgetter
 
 import numpy as np
@@ -14,9 +15,10 @@ from service.ranking import matching, turns
 from service.ranking.alike import cosines
 from service.ranking.answers import Answering, by_learning
 from service.ranking.corpus import Corpus, Floats, Ints
-from service.ranking.explaining import Explainer, Holder
-from service.ranking.groups import LIKENESS_COST, Field, pool_depth, trending_count
+from service.ranking.explaining import Explainer, Role
+from service.ranking.groups import LIKENESS_COST, Field, Wide, pool_depth, trending_count
 from service.ranking.hiding import hidden, mutes_of
+from service.ranking.holding import held
 from service.ranking.names import name_key
 from service.ranking.orders import Order, OrderTable, fused
 from service.ranking.people import People
@@ -31,6 +33,8 @@ ORDER_WIDTH = pool_depth(40)  # columns of each interest at hand
 KEPT_ORDERS = 20_000  # interests known at a time
 WHOLE_LIKENESS = 4_096  # candidates up to which all are compared with all, once
 COMPARED = 64  # people whose papers are compared at once, where there are more
+
+Scores = npt.NDArray[np.float64]
 
 # All of an interest that decides what it matches and what is said of it.
 _key = attrgetter(*(one.name for one in fields(Interest) if one.name not in {"weight", "mutes"}))
@@ -68,7 +72,7 @@ def select(
         answering=answering,
         likeness_cost=likeness_cost,
     )
-    return [choices.selection(row) for choices in chosen for row in range(len(choices))]
+    return [selection for choices in chosen for selection in choices.selections()]
 
 
 def choose(
@@ -111,9 +115,9 @@ class Choices:
         """Say how many people there are."""
         return len(self.profiles)
 
-    def selection(self, row: int) -> Selection:
-        """Make the lists of one person, with reasons."""
-        return self.ranking.selection(self, row)
+    def selections(self) -> list[Selection]:
+        """Make everybody's lists, with reasons."""
+        return self.ranking.selections(self)
 
 
 class Ranking:
@@ -144,7 +148,7 @@ class Ranking:
         hottest = np.lexsort((-np.arange(count), -self.heat))
         self._numbers: dict[object, int] = {}
         self._table = OrderTable(count, min(ORDER_WIDTH, count))
-        self._explainer = Explainer(self.corpus, self.trends, self._table)
+        self._explainer = Explainer(self.corpus, self.trends)
         self._field = Field(
             table=self._table,
             hottest=hottest[self.heat[hottest] > 0].astype(np.int32),
@@ -191,19 +195,22 @@ class Ranking:
         answering: Answering,
     ) -> People:
         numbers, weights = self._held(profiles)
+        mutes = [mutes_of(profile) for profile in profiles]
+        explores = [
+            # Whoever mutes a word of the label gets no paper that needs it.
+            profile.explores and self._explainer.can_say_off(muted_by)
+            for profile, muted_by in zip(profiles, mutes, strict=True)
+        ]
         return People(
             counts=np.array(counts, np.int64),
-            closed=hidden(self.corpus, profiles),
+            closed=hidden(self.corpus, profiles, mutes),
             numbers=numbers,
             weights=weights,
             answers=answering(self.corpus, profiles),
             seeds=None if seeds is None else np.array([seed % 2**63 for seed in seeds], np.uint64),
-            explores=np.array([self._may_explore(profile) for profile in profiles], np.bool_),
+            explores=np.array(explores, np.bool_),
+            mutes=mutes,
         )
-
-    def _may_explore(self, profile: Profile) -> bool:
-        """Say whether somebody wants a paper off the interests, and mutes no word of its label."""
-        return profile.explores and self._explainer.can_say_off(mutes_of(profile))
 
     def _held(self, profiles: Sequence[Profile]) -> tuple[npt.NDArray[np.int64], Floats]:
         """Give the numbers of everybody's interests in force, and their shares of the heaviest."""
@@ -232,6 +239,7 @@ class Ranking:
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = self._table.add(self._order(interest))
+            self._explainer.know(number, interest)
         return number
 
     def _order(self, interest: Interest) -> Order:
@@ -256,46 +264,40 @@ class Ranking:
         position[chosen] = np.arange(len(chosen), dtype=np.int32)
         return _padded(cosines(likeness, chosen)), position[columns]
 
-    def selection(self, choices: Choices, row: int) -> Selection:
-        """Make the lists of one person of ``choices``, with reasons."""
-        profile = choices.profiles[row]
-        mutes = mutes_of(profile)
-        held = self._interests(profile, choices.people, row)
-        explored = int(choices.explored[row])
-        return Selection(
-            trending=tuple(
-                self._explainer.entry(
-                    self._holders(held, choices.people, row, place),
-                    place,
-                    mutes,
-                    score=float(self.heat[place]),
-                    leading_trend=True,
-                )
-                for place in choices.trending[row].tolist()
-                if place >= 0
-            ),
-            for_you=tuple(
-                self._explainer.entry(
-                    holders := self._holders(held, choices.people, row, place),
-                    place,
-                    mutes,
-                    score=holders[0].share,
-                    leading_trend=None,
-                )
-                for place in choices.for_you[row].tolist()
-                if place >= 0
-            ),
-            exploration=None
-            if explored < 0
-            else self._explainer.entry(
-                (),
-                explored,
-                mutes,
-                score=float(self.heat[explored]),
-                leading_trend=False,
-                is_exploration=True,
-            ),
+    def selections(self, choices: Choices) -> list[Selection]:
+        """Make the lists of everybody in ``choices``, with reasons."""
+        lists = np.column_stack([choices.trending, choices.for_you, choices.explored])
+        rows, columns = np.nonzero(lists >= 0)
+        roles = np.repeat([Role.HOT, Role.FITTING, Role.EXPLORED], [*2 * [choices.trending.shape[1]], 1])
+        entries = self._entries(choices.people, rows, lists[rows, columns], roles[columns])
+        hot, fitting = ((one >= 0).sum(axis=1).tolist() for one in (choices.trending, choices.for_you))
+        return [
+            Selection(
+                trending=tuple(of_person[:first]),
+                for_you=tuple(of_person[first : first + second]),
+                exploration=of_person[-1] if len(of_person) > first + second else None,
+            )
+            for of_person, first, second in zip(entries, hot, fitting, strict=True)
+        ]
+
+    def _entries(
+        self, people: People, rows: Wide, places: Ints, roles: Wide, scores: Scores | None = None
+    ) -> Iterator[list[Ranked]]:
+        """Make everybody's entries: each paper of ``places`` for the person of ``rows``, who ascend."""
+        found = held(self._table, people, rows, places)
+        is_explored = roles == Role.EXPLORED  # off the interests, whatever holds it
+        if scores is None:
+            scores = np.where(roles == Role.FITTING, found.shares, self.heat[places])
+        keys = zip(
+            places.tolist(),
+            roles.tolist(),
+            np.where(is_explored, 0, found.firsts).tolist(),
+            np.where(is_explored, 0, found.seconds).tolist(),
+            scores.tolist(),
+            strict=True,
         )
+        for row, count in enumerate(np.bincount(rows, minlength=len(people.mutes)).tolist()):
+            yield self._explainer.entries(islice(keys, count), people.mutes[row], people.own_reasons(row))
 
     def _interests(self, profile: Profile, people: People, row: int) -> list[tuple[int, Interest, float]]:
         numbers, weights = people.numbers[row].tolist(), people.weights[row].tolist()
@@ -304,21 +306,6 @@ class Ranking:
             for number, one, weight in zip(numbers, profile.interests, weights, strict=False)
             if number
         ]
-
-    def _holders(
-        self, held: Sequence[tuple[int, Interest, float]], people: People, row: int, place: int
-    ) -> list[Holder]:
-        """Give the interests that match a paper, the one in which it stands highest first."""
-        found = [
-            holder
-            for number, one, weight in held
-            if (holder := self._explainer.holder(number, one, weight, place)) is not None
-        ]
-        if (own := people.own_holder(row, place)) is not None:
-            found.append(own)
-        if len(found) > 1:
-            found.sort(key=lambda one: -one.share)
-        return found
 
     def rank(self, profile: Profile, answering: Answering = by_learning) -> list[Ranked]:
         """Order every candidate that is new to one person and not muted, best first."""
@@ -334,18 +321,10 @@ class Ranking:
         if worse is not None:
             scores[worse[:-1] & (keys == 0)] -= 1
         order = np.lexsort((-np.arange(self.corpus.count), -self.heat, -scores))
-        held, mutes = self._interests(profile, people, 0), mutes_of(profile)
-        return [
-            self._explainer.entry(
-                self._holders(held, people, 0, place),
-                place,
-                mutes,
-                score=float(scores[place]),
-                leading_trend=bool(keys[place] == 0),
-            )
-            for place in order.tolist()
-            if not closed[place]
-        ]
+        places: Ints = order[~closed[order]].astype(np.int32)
+        roles = np.where(keys[places] == 0, Role.HOT, Role.ELSE)
+        every = self._entries(people, np.zeros(len(places), np.int64), places, roles, scores[places])
+        return next(every)
 
     def _keys(self, profile: Profile, people: People) -> Floats:
         """Give one person's keys of all candidates: higher is earlier, 0 is no match."""
