@@ -1,8 +1,9 @@
 """The database fails in mid-run: its disk is full, or its answer to a commit never comes."""
 
+import threading
 from collections import Counter
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,11 @@ from service.clock import SettableClock
 from service.database import Database
 from service.endpoints import SmtpEndpoint
 from service.keys import Keyring
+from service.mail import claiming
 from service.mail.claiming import SENDING_LEASE
+from service.mail.courier import MemoryRelay
+from service.mail.delivery import Outcome
+from service.mail.message import Parcel
 from service.mail.pool import Limits
 from service.mail.sweeping import sweep
 from service.mail.transport import SmtpRelay
@@ -99,3 +104,91 @@ def test_a_commit_whose_outcome_nobody_knows_doubles_and_loses_nothing(
         settle(database, clock, keyring, server)
         judge(database, server)
         database.close()
+
+
+# -- clocks ----------------------------------------------------------------------------------------------
+
+
+def relay_that(happens: Callable[[], object], at: int) -> MemoryRelay:
+    """Make a relay during whose answer to the message of that number something happens."""
+    usual, taken = MemoryRelay().answer, [0]
+
+    def answer(parcel: Parcel) -> Outcome:
+        taken[0] += 1
+        if taken[0] == at:
+            happens()
+        return usual(parcel)
+
+    return MemoryRelay(answer)
+
+
+def sweep_at(database: Database, now: datetime) -> None:
+    with database.transaction() as session:
+        sweep(session, now)
+
+
+@pytest.mark.trust(102, 103, 104)
+@pytest.mark.parametrize("apart", [timedelta(hours=1), timedelta(days=3)])
+def test_two_workers_whose_clocks_disagree_double_and_lose_nothing(
+    apart: timedelta, database: Database, clock: SettableClock, keyring: Keyring
+) -> None:
+    """The other one, who is ahead, takes all leases of this one for lapsed; or for endless, days later."""
+    queue_digests(database, PEOPLE, clock(), expires_at=clock() + timedelta(days=9))
+    other, others = SettableClock(clock() + apart), MemoryRelay()
+
+    def other_works() -> None:
+        sweep_at(database, other())
+        deliver(database, other, keyring, others, window=WINDOW, worker="w2")
+
+    def other_works_meanwhile() -> None:
+        thread = threading.Thread(target=other_works)
+        thread.start()
+        thread.join()
+
+    mine = relay_that(other_works_meanwhile, at=5)
+    for _ in range(6):
+        deliver(database, clock, keyring, mine, window=WINDOW)
+        other_works()
+        for each in (clock, other):
+            each.advance(timedelta(hours=2))
+    copies = Counter(parcel.recipient for parcel in (*mine.parcels, *others.parcels))
+    assert copies == {f"reader{n}@example.org": 1 for n in range(1, PEOPLE + 1)}
+    assert statuses(database) == {"sent": PEOPLE}
+
+
+@pytest.mark.trust(96, 102)
+@pytest.mark.parametrize("hours", [-72, 3])
+def test_a_clock_that_jumps_while_mail_goes_out_doubles_and_loses_nothing(
+    hours: int, database: Database, clock: SettableClock, keyring: Keyring
+) -> None:
+    queue_digests(database, PEOPLE, clock(), expires_at=clock() + timedelta(days=9))
+    jump = timedelta(hours=hours)
+
+    def jumps() -> None:
+        clock.advance(jump)
+        sweep_at(database, clock())  # another worker's: all leases are judged by the new time
+
+    relay = relay_that(jumps, at=5)
+    deliver(database, clock, keyring, relay, window=WINDOW)
+    clock.advance(-jump)  # and is put right
+    for _ in range(4):
+        clock.advance(timedelta(hours=1))
+        sweep_at(database, clock())
+        deliver(database, clock, keyring, relay, window=WINDOW)
+    copies = Counter(parcel.recipient for parcel in relay.parcels)
+    assert copies == {f"reader{n}@example.org": 1 for n in range(1, PEOPLE + 1)}
+    assert statuses(database) == {"sent": PEOPLE}
+
+
+@pytest.mark.trust(104, 108)
+def test_a_lease_given_by_a_clock_far_ahead_holds_nothing_for_long(
+    database: Database, clock: SettableClock, keyring: Keyring
+) -> None:
+    queue_digests(database, PEOPLE, clock(), expires_at=clock() + timedelta(days=90))
+    ahead = clock() + timedelta(days=30)
+    with database.transaction() as session:
+        claiming.claim(session, queue="bulk", kinds=["digest"], holder="dead", now=ahead, limit=PEOPLE)
+    relay = MemoryRelay()
+    sweep_at(database, clock())
+    deliver(database, clock, keyring, relay, window=WINDOW)
+    assert len(relay.parcels) == PEOPLE
