@@ -17,5 +17,5 @@ def enhanced_code(text: str) -> str | None:
 
 def harmless(text: str) -> str:
     """Return ``text`` as one line without control or direction signs, at most 300 characters."""
-    line = " ".join(_CONTROLS.sub(" ", text).split())
+    line = " ".join((text if text.isprintable() else _CONTROLS.sub(" ", text)).split())
     return line if len(line) <= TEXT_LIMIT else line[: TEXT_LIMIT - 1] + "…"

@@ -541,7 +541,7 @@ class _Run:
             return
         names_nobody = is_refused and outcome.stage in {Stage.CONNECT, Stage.MAIL}
         scope = tallies.ALL if names_nobody else tallies.scope_of(recipient)
-        tally = self.fared.setdefault(scope, tallies.Tally())
+        tally = self.fared.get(scope) or self.fared.setdefault(scope, tallies.Tally())
         tally.policy += is_refused
         tally.sent += not is_refused
 

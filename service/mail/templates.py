@@ -140,9 +140,8 @@ def personal_phrases(interests: Sequence[str], hot: int, own: int) -> tuple[dict
         opening = f"{count(own, 'paper')} chosen for you"
     else:
         opening = f"{count(hot, 'trending paper')} and {own} chosen for you"
-    named = present(", ".join(interests)).strip()
+    named = excerpt(present(", ".join(interests)), 300)
     opening += f": {excerpt(named, 120)}." if named else "."
-    named = excerpt(named, 300)
     return (
         {"opening": wrap(opening), "interests": wrap(named, 3)},
         {"opening": opening, "interests": named},
@@ -260,6 +259,8 @@ def wrap(value: str, indent: int = 0) -> str:
     margin = " " * indent
     width = TEXT_COLUMNS - indent
     rest = " ".join(present(value).split())
+    if len(rest) <= width:
+        return margin + rest if rest else ""
     lines: list[str] = []
     while len(rest) > width:
         cut = rest.rfind(" ", 0, width + 1)

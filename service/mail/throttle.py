@@ -289,16 +289,19 @@ class Gate:
     def learn(self, relay: str, recipient: str, outcome: Outcome) -> None:
         """Count what went, and slow down where the answer asks for it."""
         scope, now = self.name(recipient), self.monotonic()
-        if self._under_way[scope] > self._arrived[scope]:
+        if self._under_way and self._under_way[scope] > self._arrived[scope]:
             self._arrived[scope] += 1
-        if outcome.verdict in {Verdict.UNREACHABLE, Verdict.HELD}:
+        if outcome.verdict is Verdict.UNREACHABLE or outcome.verdict is Verdict.HELD:
             return
         for name in (scope, RELAY + relay):
-            if name not in self._measured:
+            measured = self._measured.get(name)
+            if measured is None:
                 if len(self._measured) >= MEASURED_AT_MOST:
                     self._measured.clear()
-                self._measured[name] = _Measured(now)
-            self._measured[name].add(now)
+                measured = self._measured[name] = _Measured(now)
+            measured.add(now)
+        if outcome.verdict is Verdict.SENT:
+            return
         if outcome.is_throttling:
             limit = self.limits.get(scope) or self.limits.get(EVERY_OTHER) or Limit()
             self._slow(scope, limit.rate, outcome)
