@@ -6,6 +6,10 @@ Needs the recorded messages beside the checkout (PAPERLARK_TEST_DATA or ../share
 together: a cluster belongs to one half by its hash. The rules were tuned on the first half; when they first
 saw the other, 90.0 % of it was read rightly, and 88.5 % of a quarter kept back longer. Since then both have
 been looked at, so that what is printed here is no forecast for unseen mail.
+
+A forecast, from 355 messages of other sources (243 from test suites of other bounce readers and mail programs,
+112 written after what mail systems send), labelled before they were read: 91.5 % right at first sight. After the
+rules were mended by one half of them, the other half stood at 96.0 % (recorded 94.4 %, from 89.7 %).
 """
 
 import argparse

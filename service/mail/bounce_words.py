@@ -35,6 +35,14 @@ _TO_RECIPIENT = re.compile(
 )
 # What follows DATA once RCPT was refused, in transcripts of commands sent together.
 _NO_RECIPIENT_LEFT = re.compile(r"no (?:valid )?recipients|need RCPT", re.IGNORECASE)
+# Said of the mailbox even after the message: so do those who look it up only then. A bare "unknown user
+# x@example.org" doesn't suffice; it is what some say of a message that its reader's filter refuses.
+_NAMES_MAILBOX = re.compile(
+    r"\bmailbox [^\s@]{1,64}@[A-Za-z0-9.-]{1,253} is unavailable"
+    r"|doesn'?t have an? \S{1,80} (?:account|mailbox)",
+    re.IGNORECASE,
+)
+_FOOTER = re.compile(r"^[_*]{20,}[ \t]*$", re.MULTILINE)
 _TO_MESSAGE = re.compile(
     r"(?:reply|response) to (?:the )?(?:end of )?(?:DATA|message)|end of (?:DATA|message|mail data)"
     r"|(?:after|following) (?:the )?(?:DATA|end of)|<CRLF>\.<CRLF>|message (?:content )?rejected after",
@@ -57,9 +65,12 @@ _ABOUT_US = _any(
     r"(?:your|client|sending|connecting) (?:ip|host|server|mail server|network|computer|address|domain)"
     r"(?: \S+){0,8} (?:block|listed|denied|reject|refused|not (?:allowed|accepted|permitted)|blacklist)",
     r"(?:not|no longer) (?:accept|receiv|allow)(?:ing|ed|s)?(?: \S+){0,3} from (?:your|this|the) ",
+    r"not accept(?:ing)? (?:any )?(?:e-?mails?|mails?|messages) (?:from|with|containing|of) ",
+    r"\bip(?:[- ]address)?(?: \S+){0,2} (?:is |was |has been )?(?:block|black|deny|listed|banned|denied)",
     r"(?:don't|do not|not) have permission to (?:post|send)|not (?:allowed|permitted"
     r"|authori[sz]ed) to (?:post|send)",
     r"(?:after|reply to) MAIL FROM|unroute?able sender",
+    r"sender policy framework|\b(?:spf|dkim|dmarc)\)? (?:check |validation |verification )?fail",
     r"not a member|only members|members only|moderat",
     r"\u6a29\u9650\u304c\u306a\u3044",
 )
@@ -76,7 +87,7 @@ _DEAD_HOSTS = (
     r"host address lookups? failed permanently",
     r"couldn'?t find any host|illegal host/domain",
     r"domain is not reachable",
-    r"null ?mx|no smtp service",
+    r"null ?mx|no smtp service here",
     r"(?:does not|doesn'?t|not) accept(?:ing)? (?:any )?(?:e-?mail|mail)\b",
 )
 _DEAD_HOST = _any(*_DEAD_HOSTS)
@@ -86,7 +97,7 @@ _DEAD = _any(
     r"unknown (?:or (?:illegal|invalid) )?(?:local |e-?mail |virtual )?(?:user|recipient|addressee"
     r"|address|mailbox"
     r"|account|alias|login|part)",
-    r"(?:no such|invalid|bad destination|non-?existent|nonexistant|illegal|incorrect"
+    r"(?:no such|invalid|bad|bad destination|non-?existent|nonexistant|illegal|incorrect"
     r"|wrong) (?:e-?mail |local |"
     r"destination |virtual )?(?:user|mailbox|recipient|addressee|address|person|local|account|alias"
     r"|domain|host"
@@ -98,7 +109,7 @@ _DEAD = _any(
     r"found|cannot be found|is not valid|not valid|not recogni[sz]ed|not known|was not found|rejected: user"
     r"|no longer exists?)",
     r"(?:doesn'?t|does not|don'?t) have (?:an?|any) (?:\S+ )?(?:account|mailbox|user)",
-    r"not (?:a |our |an? existing )?(?:valid|known|existing) (?:user|mailbox|recipient|address"
+    r"not (?:a |an |our |an? existing )?(?:valid|known|existing|active) (?:user|mailbox|recipient|address"
     r"|customer|account)",
     r"not our customer",
     r"(?:not listed|no entry|not found) in (?:public |the )?(?:domino|name|directory|address ?book)",
@@ -118,8 +129,11 @@ _DEAD = _any(
     r"n[ao]o existe|no existe|inexistente|desconocid[oa]|desconhecid[oa]",
     r"n'existe (?:pas|plus)|inconnue?\b|introuvable",
     r"sconosciut[oa]|inesistente|non esiste",
-    r"unbekannt|existiert nicht|nicht bekannt",
-    r"onbekend|bestaat niet|ok\u00e4nd|ukjent|ukendt",
+    r"unbekannt|existiert nicht|nicht bekannt|konnte nicht gefunden werden",
+    r"onbekend|bestaat niet|ok\u00e4nd|ukjent|ukendt|finns inte|findes ikke|finnes ikke",
+    r"nie istnieje|nieznany (?:u\u017cytkownik|odbiorca)",
+    r"u[z\u017e]ivatel (?:\S+ )?neexistuje|nezn\u00e1m[y\u00fd] u\u017eivatel",
+    r"ismeretlen (?:felhaszn|c\u00edm)|nem l\u00e9tezik|bulunamad[i\u0131]|inexistent\b|nu exist[a\u0103]",
     r"\u043d\u0435 \u0441\u0443\u0449\u0435\u0441\u0442\u0432\u0443\u0435\u0442"
     r"|\u043d\u0435 \u043d\u0430\u0439\u0434\u0435\u043d",
     r"\u5b58\u5728\u3057\u307e\u305b\u3093|\u5b58\u5728\u3057\u306a\u3044|\u5b9b\u5148\u4e0d\u660e"
@@ -155,7 +169,7 @@ _FULL = _any(
     r"not enough (?:disk|storage|space)",
     r"mail ?folder is full|(?:full|over-?filled) mail ?box",
     r"too many messages",
-    r"message(?: size)? (?:is )?too (?:big|large)",
+    r"message(?: size)? (?:is )?too (?:big|large)|(?:message|mail) size(?: \S+){0,3} exceed",
 )
 _REFUSED_BY_POLICY = _any(
     r"\bspam",
@@ -173,7 +187,8 @@ _REFUSED_BY_POLICY = _any(
     r"prohibited|not accepted for policy|banned|unsolicited",
     r"grey ?list",
     r"must issue a starttls",
-    r"message content rejected|content (?:rejected|filter)",
+    r"message content rejected|content (?:rejected|denied|filter|blocked|not allowed)",
+    r"frequency limit|administrative prohibition",
 )
 _PASSING = _any(
     r"timed? ?out",
@@ -240,14 +255,33 @@ _AUTHENTICATION_REPORT = _any(
     r"dmarc (?:\S+ ){0,2}(?:forensic|failure|authentication)(?: \S+){0,2} report",
     r"failed (?:the |your )?(?:published )?dmarc",
 )
+# What mail programs put before the subject of an automatic answer, in the languages they speak.
 _ABSENT = _any(
-    r"^\s*(?:auto(?:matic)?[ -]?(?:reply|response|respond|antwort)|autoreply|out of (?:the )?office"
-    r"|ooo\b|abwesenheit|r.ponse automatique|vacation|away from)",
+    r"^\s*(?:auto(?:matic)?[ -]?(?:reply|response|respond)|autoreply|out of (?:the )?office"
+    r"|ooo\b|abwesen|absence du bureau|vacation|away from)",
     r"out of (?:the )?office",
-    r"automatic reply",
+    r"automatic (?:reply|response)",
+    r"^[\[\s]*(?:"
+    r"automatische antwort|r.ponse automatique|risposta automatica|respuesta autom.tica"
+    r"|resposta autom.tica|automatisch antwoord|automatiskt? svar|autosvar|automaattinen vastaus"
+    r"|odpowied. automatyczna|automatyczna odpowied.|automatick. odpov|automatikus v.lasz|otomatik yan.t"
+    r"|r.spuns automat|samodejni odgovor|automatski odgovor|automatiz.ta atbilde|automatinis atsakymas"
+    r"|\u03b1\u03c5\u03c4\u03cc\u03bc\u03b1\u03c4\u03b7 \u03b1\u03c0\u03ac\u03bd\u03c4"
+    r"|\u0430\u0432\u0442\u043e\u043c\u0430\u0442\u0438\u0447\w+ "
+    r"(?:\u043e\u0442\u0432\u0435\u0442|\u0432\u0456\u0434\u043f)"
+    r"|\u81ea\u52d5\u5fdc\u7b54|\u81ea\u52a8\u7b54\u590d|\u81ea\u52a8\u56de\u590d|\u81ea\u52d5\u56de\u8986"
+    r"|\uc790\ub3d9 (?:\ud68c\uc2e0|\uc751\ub2f5)"
+    r"|\u05ea\u05e9\u05d5\u05d1\u05d4 \u05d0\u05d5\u05d8\u05d5\u05de\u05d8\u05d9\u05ea"
+    r"|\u0631\u062f \u062a\u0644\u0642\u0627\u0626\u064a)",
+)
+# How mail systems begin the subject of a bounce; an answer to one, or its forwarding, begins otherwise.
+_SUBJECT_OF_BOUNCE = _any(
+    r"^\W{0,3}(?:undeliver(?:able|ed)\b|unzustellbar|non remis|returned mail|failure notice|non-?delivery"
+    r"|mail (?:could not be delivered|delivery (?:failed|failure))|delivery (?:failure|status notification)"
+    r"|(?:message|mail) delivery failure|mail system error)",
 )
 _QUOTED_MAIL = re.compile(
-    r"^(?:[ \t>]*[-=_*]{2,}[^\n]{0,80}(?:original message|copy of (?:the|your) message"
+    r"^(?:[ \t>]*[-=_*]{2,90}[^\n]{0,80}(?:original message|copy of (?:the|your) message"
     r"|message (?:header|text|follow)|returned message|below this line|headers? follow"
     r"|undelivered message)[^\n]*"
     r"|[^\n]{0,60}(?:original message follows|copy of the message|message headers follow"
@@ -271,6 +305,9 @@ def judge(status: str | None, diagnosis: str, prose: str) -> tuple[Kind, str | N
 
     ``diagnosis`` is what the recipient's server or the report said, ``prose`` the words around it.
     """
+    # Where the report gives a code and no words, "scanned for viruses" in a footer is not the reason.
+    told = _FOOTER.split(prose, maxsplit=1)[0] if status and not diagnosis else prose
+    diagnosis, prose = diagnosis.replace("_", " "), told.replace("_", " ")  # BAD_RECIPIENT, for one
     if status is None or is_general(status):
         status = status_in(diagnosis) or status
     kind = _by_status(status, diagnosis or prose) or _by_words(diagnosis) or _by_words(prose)
@@ -302,7 +339,7 @@ def _speaks_of_recipient(diagnosis: str, prose: str) -> bool:
     if _DEAD_HOST.search(around) or _NO_RECIPIENT_LEFT.search(around):
         return True
     if _TO_MESSAGE.search(around):
-        return False
+        return bool(_NAMES_MAILBOX.search(diagnosis or prose))
     return bool(_TO_RECIPIENT.search(around)) or not _REFUSAL_CODE.search(diagnosis or prose)
 
 
@@ -340,6 +377,8 @@ def _about_delivery(subject: str, detail: str, text: str) -> Kind | None:
         # Exchange Online, of a recipient that its directory does not know.
         return Kind.HARD if _UNKNOWN_TO_EXCHANGE.search(text) else Kind.SOFT
     if code == "2.1":
+        if _ABOUT_US.search(text):
+            return Kind.POLICY
         return Kind.HARD if _SHUT.search(text) else _by_words(text) or Kind.HARD
     return _by_words(text) if subject in {"5", "6"} or code == "2.0" else Kind.SOFT
 
@@ -409,6 +448,11 @@ def tells_of_failure(text: str) -> bool:
 def tells_of_delay(text: str) -> bool:
     """Say whether words tell of mail that is still being tried."""
     return bool(_DELAYED.search(text))
+
+
+def is_of_bounce(subject: str) -> bool:
+    """Say whether a subject begins as mail systems begin that of a bounce."""
+    return bool(_SUBJECT_OF_BOUNCE.search(subject))
 
 
 def tells_of_absence(subject: str) -> bool:

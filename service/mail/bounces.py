@@ -38,6 +38,7 @@ from service.mail.provider_events import ses_event
 # The gravest first: what decides where a report names several recipients.
 _GRAVITY = (Kind.HARD, Kind.POLICY, Kind.SOFT, Kind.DELAY, Kind.OTHER)
 _REPORTS_BY_MACHINES = frozenset({"auth-failure", "dmarc", "virus", "opt-out", "opt-out-list"})
+_NOBODY = frozenset({"<>", "<MAILER-DAEMON>"})  # as mail systems write the null sender
 _STATUS_PARTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
 BEGINNING = 1500  # where a report says what it is
 
@@ -169,7 +170,8 @@ def _read_recipient(fields: dict[str, str], prose: str) -> Reading:
     recipients = addresses_in([name for name in named if "@" in name][:1])
     diagnosis = fields.get("diagnostic-code", "")
     status = bounce_words.status_in(fields.get("status", ""))
-    if action == "delayed":
+    # Who says neither that it failed nor that it can't pass reports no failure.
+    if action == "delayed" or ("action" not in fields and (status or "").startswith("4")):
         return Reading(kind=Kind.DELAY, status=status, recipients=recipients)
     if action in {"delivered", "relayed", "expanded"}:
         return Reading(kind=Kind.OTHER, status=status, recipients=recipients)
@@ -227,9 +229,24 @@ def _judge_piece(piece: str, subject: str) -> Reading:
 
 def _is_from_machine(message: Message) -> bool:
     sender = header(message, "From")
-    if bounce_words.is_mail_system(sender) or header(message, "Return-Path") == "<>":
+    if bounce_words.is_mail_system(sender) or "<>" in sender or _is_status_report(message):
         return True
-    return "reply" in sender.lower() and bounce_words.is_unmistakable(_prose(message)[:BEGINNING])
+    # Answering machines too write from nobody (RFC 3834, 3.3), but as the person they answer for.
+    if header(message, "Return-Path") in _NOBODY and not _is_auto_reply(message):
+        return True
+    opening = _prose(message)[:BEGINNING]
+    if "reply" in sender.lower() and bounce_words.is_unmistakable(opening):
+        return True
+    is_answer = bool(message.get("In-Reply-To") or message.get("References"))
+    begins_so = bounce_words.is_of_bounce(header(message, "Subject"))
+    return begins_so and not is_answer and bounce_words.tells_of_failure(opening)
+
+
+def _is_status_report(message: Message) -> bool:
+    return (
+        message.get_content_type() == "multipart/report"
+        and str(message.get_param("report-type", "")).lower() == "delivery-status"
+    )
 
 
 def _found_by_flufl(message: Message) -> tuple[list[str], list[str]]:
@@ -259,14 +276,18 @@ def _as_text(address: bytes | str) -> str:
 def _is_auto_reply(message: Message) -> bool:
     submitted = header(message, "Auto-Submitted").lower()
     precedence = header(message, "Precedence").lower()
+    is_answer = bool(message.get("In-Reply-To") or message.get("References"))
     return (
         submitted.startswith("auto-replied")
-        or precedence == "auto_reply"
-        or any(message.get(name) for name in ("X-Autoreply", "X-Autorespond", "X-Auto-Response"))
+        or (is_answer and submitted.startswith("auto-generated"))
+        or precedence in {"auto_reply", "auto-reply"}
+        or any(
+            message.get(name) for name in ("X-Autoreply", "X-Autorespond", "X-Auto-Response", "X-Vacation")
+        )
         or bounce_words.tells_of_absence(header(message, "Subject"))
     )
 
 
 def _prose(message: Message) -> str:
     """Return the words written by whoever sent the report, without the mail it gives back."""
-    return bounce_words.without_quoted_mail("\n".join(texts(message)))[:PROSE_LIMIT]
+    return bounce_words.without_quoted_mail("\n".join(texts(message))[:PROSE_LIMIT])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from email.message import Message
 
 from service.keys import Keyring
-from service.mail.bounce_parts import SIZE_LIMIT, addresses_in, header, parse
+from service.mail.bounce_parts import READ_LIMIT, addresses_in, head_of, header
 from service.mail.message import BOUNCE_PREFIX, LEAVE_PREFIX
 
 COMPLAINTS = "fbl"
@@ -61,7 +61,7 @@ class Postbox:
 
     def recipients_of(self, raw: bytes) -> list[Ours]:
         """Return those of our addresses that the head of a message names as its recipients."""
-        message: Message = parse(raw[:SIZE_LIMIT])
+        message: Message = head_of(raw)
         written = [header(message, name) for name in _RECIPIENT_FIELDS]
         named = (self.recognise(address) for address in addresses_in(text for text in written if text))
         return [ours for ours in named if ours is not None]
@@ -74,7 +74,7 @@ class Postbox:
         return list(dict.fromkeys([*self._by_token(raw), *self._by_message_id(message_ids)]))
 
     def _by_token(self, raw: bytes) -> Iterator[int]:
-        raw = raw[:SIZE_LIMIT]
+        raw = raw[:READ_LIMIT]
         found = [*_BOUNCE.findall(raw), *_QUOTED_PLUS.findall(raw)]
         for token in list(dict.fromkeys(found))[:TOKENS_LIMIT]:
             named = self.keyring.read_bounce_token(token.decode("ascii").lower())

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.keys import Keyring
 from service.mail import bounces
 from service.mail.bounce_parts import parse
 from service.mail.bounce_words import Kind
 from service.mail.bounces import Reading, read
+from service.mail.postbox import Postbox
 
 
 def a_report(action: str = "failed", status: str = "5.1.1", diagnosis: str = "") -> bytes:
@@ -125,12 +128,67 @@ def test_recipients_not_parted_by_empty_lines_are_told_apart() -> None:
         ("5.1.1", "550 5.1.1 192.0.2.1 has sent to too many recipients this hour", Kind.POLICY),
         ("5.0.0", "554 too many connections from your host", Kind.POLICY),
         ("5.1.1", "procmail: Couldn't create /var/mail/x", Kind.SOFT),
+        ("5.1.1", "553 Sender Policy Framework (SPF) fail", Kind.POLICY),
+        ("5.1.1", "550 the message size limit is exceeded", Kind.SOFT),
+        ("5.2.1", "Mailbox unavailable. Your IP address 192.0.2.1 is blacklisted", Kind.POLICY),
+        ("5.0.0", "554 No SMTP service. IP-address is block listed", Kind.POLICY),
+        ("5.0.0", "they are not accepting mail with attachments", Kind.POLICY),
+        ("5.0.0", "550 mail content denied (in reply to end of DATA command)", Kind.POLICY),
+        ("5.0.0", "550 BAD_RECIPIENT (in reply to RCPT TO command)", Kind.HARD),
+        ("5.0.0", "550 x is not an active address here (in reply to RCPT TO command)", Kind.HARD),
+        ("5.0.0", "550 u\u017eivatel neexistuje (in reply to RCPT TO command)", Kind.HARD),
+        # Some look the mailbox up only after the message, and say so of the mailbox.
+        ("5.0.0", "554 this user doesn't have a mail.example account (in reply to end of DATA)", Kind.HARD),
+        ("5.0.0", "550 unknown user x@example.org (in reply to end of DATA command)", Kind.SOFT),
         ("5.2.1", "account is disabled", Kind.HARD),
         ("5.0.0", "account is suspended", Kind.SOFT),
     ],
 )
 def test_words_are_weighed_by_what_they_speak_of(status: str, diagnosis: str, kind: Kind) -> None:
     assert read(a_report("failed", status, diagnosis)).kind is kind
+
+
+def test_a_footer_is_not_the_reason_where_the_report_gives_a_code_alone() -> None:
+    footer = b"\n\n" + b"_" * 60 + b"\n*** This mail was scanned for viruses and spam ***\n\n--b"
+    raw = a_report().replace(b"Diagnostic-Code: smtp; \n", b"").replace(b"\n\n--b", footer, 1)
+    assert b"scanned" in raw
+    raw = raw.replace(b"message.\n", b"message.\n" + footer.removesuffix(b"--b"), 1)
+    assert read(raw).kind is Kind.HARD
+
+
+def test_a_report_that_names_no_action_and_a_passing_status_tells_of_no_failure() -> None:
+    raw = a_report(status="4.7.0").replace(b"Action: failed\n", b"")
+    assert read(raw).kind is Kind.DELAY
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        'From: "Mail service" <>\nSubject: Mail Error',
+        "Return-Path: <>\nFrom: relay@example.org\nSubject: about your mail",
+        "Return-Path: <MAILER-DAEMON>\nFrom: relay@example.org\nSubject: about your mail",
+        "From: gateway@example.org\nSubject: Undeliverable: papers",
+        "Content-Type: multipart/report; report-type=delivery-status; boundary=none",
+    ],
+)
+def test_a_mail_system_is_known_by_its_manners_too(head: str) -> None:
+    raw = f"{head}\n\nYour message could not be delivered to <reader@example.org>: user unknown\n"
+    assert said(raw.encode())[::2] == (Kind.HARD, ("reader@example.org",))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Subject: Re: Undelivered Mail Returned to Sender",
+        "Subject: Undeliverable: papers\nIn-Reply-To: <1@example.org>",
+        "Subject: a mail delivery problem",
+        "Return-Path: <>\nAuto-Submitted: auto-replied\nSubject: I have left",
+        "Return-Path: <>\nSubject: Out of office",
+    ],
+)
+def test_people_and_their_answering_machines_are_no_mail_systems(head: str) -> None:
+    raw = f"From: Reader <reader@example.org>\n{head}\n\nMail could not be delivered: user unknown. Why?\n"
+    assert read(raw.encode()).kind in {Kind.OTHER, Kind.AUTO_REPLY}
 
 
 def test_a_report_written_as_text_is_read_by_its_fields() -> None:
@@ -252,6 +310,13 @@ def test_trust_60_complaints_are_those_of_people(feedback: str, kind: Kind) -> N
         "Subject: Re: your papers\nAuto-Submitted: auto-replied",
         "Subject: thanks\nX-Autoreply: yes",
         "Subject: thanks\nPrecedence: auto_reply",
+        "Subject: papers\nAuto-Submitted: auto-generated\nIn-Reply-To: <1@example.org>",
+        "Subject: Automatische Antwort: papers",
+        "Subject: =?utf-8?B?UsOpcG9uc2UgYXV0b21hdGlxdWUgOiBwYXBlcnM=?=",
+        "Subject: Respuesta =?utf-8?B?YXV0b23DoXRpY2E6IHBhcGVycw==?=",
+        "Subject: [Automatyczna =?iso-8859-2?Q?odpowied=BC=5D?= papers",
+        "Subject: =?utf-8?B?6Ieq5Yqo562U5aSNOiBwYXBlcnM=?=",
+        "Subject: =?utf-8?B?0JDQstGC0L7QvNCw0YLQuNGH0LXRgdC60LjQuSDQvtGC0LLQtdGC?=: papers",
     ],
 )
 def test_trust_61_automatic_answers_change_nothing(head: str) -> None:
@@ -296,6 +361,33 @@ def test_trust_63_depth_and_number_of_parts_are_bounded() -> None:
     wide = b'Content-Type: multipart/mixed; boundary="b"\n\n' + b"--b\n\nx\n" * 50_000
     assert read(deep).kind is Kind.OTHER
     assert read(wide).kind is Kind.OTHER
+
+
+HOSTILE = {
+    "tags": b"Content-Type: text/html\n\n" + b"<" * 2_000_000,
+    "styles": b"Content-Type: text/html\n\n" + b"<style>x</sty" * 150_000,
+    "parameters": b"Content-Type: text/plain; " + b"a=b; " * 400_000 + b"\n\nx",
+    "punycode": b"Content-Type: text/plain; charset=punycode\n\n" + b"zz9" * 600_000,
+    "rules": b"\n" + b"-" * 2_000_000,
+    "empty lines": b"Content-Type: message/delivery-status\n\n" + b"\n" * 2_000_000,
+    "a long field": b"X-Failed-Recipients: " + b"(" * 1_000_000 + b"\n\nx",
+    "brackets": b"To: " + b"(" * 3_000 + b"\n\nx",
+    "depth": b"".join(b'Content-Type: multipart/a; boundary="%d"\n\n--%d\n' % (n, n) for n in range(9000)),
+    "messages in messages": b"Content-Type: message/rfc822\n\n" * 30_000,
+    "a large body": b"\n" + b"user unknown " * 2_000_000,
+}
+
+
+@pytest.mark.trust(63)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_trust_63_time_is_bounded_and_no_message_stops_who_looks_for_our_addresses(name: str) -> None:
+    raw = b"From: MAILER-DAEMON@mx.example.org\nSubject: failure notice\n" + HOSTILE[name]
+    postbox = Postbox(keyring=Keyring(["s" * 40]), envelope_domain="b.example", sender_domain="example.org")
+    began = time.process_time()
+    assert isinstance(read(raw), Reading)
+    assert postbox.recipients_of(raw) == []
+    assert postbox.deliveries_in(raw, ()) == []
+    assert time.process_time() - began < 8  # each of these took minutes once, or raised
 
 
 @pytest.mark.data
