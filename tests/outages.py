@@ -24,6 +24,12 @@ class Disk:
     def __init__(self, folder: Path, fill: Callable[[], None], free: Callable[[], None]) -> None:
         self.folder, self.fill, self.free = folder, fill, free
 
+    def pauses(self) -> Iterator[float]:
+        """Give pauses of no length, in the third of which it is freed."""
+        yield from (0.0, 0.0)
+        self.free()
+        yield 0.0
+
     def fill_at_commit(self, database: Database, number: int) -> None:
         """Fill it just before the commit of that number from now (from 1) that has something to write."""
         left = [number]

@@ -11,7 +11,7 @@ import heapq
 import random
 import secrets
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
@@ -33,6 +33,7 @@ from service.mail.delivery import (
     Outcome,
     Stage,
     Status,
+    Step,
     Verdict,
     step_after,
     tells_of_dead_address,
@@ -54,7 +55,12 @@ WAIT_HERE_SECONDS = 20.0  # for a limit; who has to wait longer waits in the que
 WAITING_AT_MOST = 2000
 REST_SECONDS = 0.5  # then look whether to stop, and for what came in meanwhile
 TALLY_SECONDS = 5.0
+# After the database has failed, what is known is offered to it again: two minutes all together, less than a
+# task may take, and longer than a server takes to start again.
+PATIENCE_SECONDS = (0.2, 0.8, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
 STOPPED_SPREAD = timedelta(minutes=10)  # those who were stopped don't all come back at one instant
+
+NOTHING_SENT = Outcome(verdict=Verdict.HELD, stage=Stage.CONNECT)
 
 OnRefused = Callable[[Session, int, str], None]
 """Told, inside the recording transaction, of a subscriber whose address is dead, and the code saying so."""
@@ -91,10 +97,15 @@ def deliver_waiting(
     on_refused: OnRefused | None = None,
     on_break: OnBreak | None = None,
     jitter: Callable[[], float] = random.random,
+    patience: Iterable[float] = PATIENCE_SECONDS,
 ) -> Tally:
     """Send the waiting deliveries of ``queue`` until none is left, ``limit`` is reached, or told to stop.
 
     ``worker`` names this worker in the rows it holds; each run adds a random part of its own.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the database failed. No more is sent then; what was on the wire is
+            heard out and written down as soon as the database takes it, within the pauses of ``patience``.
     """
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         run = _Run(
@@ -112,6 +123,12 @@ def deliver_waiting(
         )
         try:
             return runner.run(run.all_waiting(limit))
+        except DBAPIError:
+            try:
+                runner.run(run.outlast(patience))
+            finally:
+                run.save_what_is_known()
+            raise
         except BaseException:
             run.save_what_is_known()
             raise
@@ -199,15 +216,37 @@ class _Run:
         return Tally(**self.counts, relay_problem=self.problem)
 
     def save_what_is_known(self) -> None:
-        """Write down, when interrupted, what is known; the rest becomes unknown when its lease lapses."""
+        """Write down, when interrupted, what is known; the rest becomes unknown when its lease lapses.
+
+        May be tried again when the database fails.
+        """
         self.is_over = True
         for flight in self.flights:
             self.results += self._results(flight)
             for _, _, future in flight.futures:
                 future.cancel()  # nothing leaves once the books are closed
         self.flights.clear()
-        self._turn({}, give_back=self._take_back())
+        # What was in hand may be committed as sending all the same, and not a byte of it has left.
+        self.results += [Result(one, NOTHING_SENT, Step(Status.QUEUED)) for one in self.in_hand]
+        self.claimed, self.in_hand = self._take_back(), []
+        self._turn({}, give_back=self.claimed)
+        self.claimed = []
         self.is_closed = True
+
+    async def outlast(self, pauses: Iterable[float]) -> None:
+        """Hear out what is on the wire, then offer what is known to the database until it takes it."""
+        self.is_over = True
+        await self._land(0)
+        for pause in pauses:
+            try:
+                self.save_what_is_known()
+            except DBAPIError as error:
+                logger.warning(
+                    "results_not_recorded", known=len(self.results), problem=type(error.orig).__name__
+                )
+                await asyncio.sleep(pause)
+            else:
+                return
 
     def _goes_on(self) -> bool:
         return not self.is_over and self.problem is None and not self.should_stop()
