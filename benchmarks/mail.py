@@ -262,7 +262,8 @@ def whole(world: World) -> None:
     """Measure everything: who is due, ranked, frozen, composed, joined, signed, sent, recorded."""
     where = "SQLite" if world.parts.database.is_sqlite else "Postgres"
     print(
-        f"\nthe whole way: planned, ranked, joined, signed, sent, recorded in {where}; one process where not said"
+        f"\nthe whole way: planned, ranked, joined, signed, sent, recorded in {where};"
+        " one process where not said"
     )
     sender, database = world.couriers["none"].press.sender, world.parts.database
     some = world.letters[::PLAIN_SHARE]

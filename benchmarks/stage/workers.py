@@ -1,4 +1,4 @@
-"""Mail workers in processes of their own, as ``paperlark worker`` runs them: opened first, then told to send."""
+"""Mail workers in processes of their own, as ``paperlark worker`` runs them: opened, then told to send."""
 
 import contextlib
 import multiprocessing
