@@ -75,6 +75,19 @@ def among(session: Session, given: QueryableAttribute[Any], values: Iterable[Any
     return given.in_(list(values))
 
 
+def among_given(given: QueryableAttribute[Any], *, in_arrays: bool) -> ColumnElement[bool]:
+    """Ask whether a column of numbers is one of those in the parameters that :func:`ids_of` makes.
+
+    For statements that are made once: one for Postgres (``in_arrays``), one for SQLite.
+    """
+    return given == any_(packed("ids")) if in_arrays else given.in_(bindparam("ids", expanding=True))
+
+
+def ids_of(session: Session, values: Sequence[int]) -> dict[str, Any]:
+    """Return the parameters of a statement with :func:`among_given`."""
+    return {"ids": PackedNumbers.of(values) if is_postgres(session) else list(values)}
+
+
 def _array_of(values: Iterable[Any], kind: TypeEngine[Any]) -> ColumnElement[Any]:
     """Give an array as a parameter that the planner can read: no cast, which a scan would repeat by row."""
     if isinstance(kind, Integer):

@@ -5,8 +5,8 @@ Reads only. Who is to wait (for a source that is out, or for the gap to the last
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -24,8 +24,7 @@ OWNERS_AT_ONCE = 4  # of libraries: at most 200 works to compare with beside the
 SHORTEST_GAP = timedelta(hours=18)  # between two scheduled digests, after a change of hour or zone
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(NamedTuple):
     """A digest to be stored: mailed with its papers, or skipped for a reason."""
 
     due: Due
@@ -109,8 +108,7 @@ def load_full_profiles(
 ) -> dict[int, Profile]:
     """Return the profiles of subscribers with their answers and what each has been given of ``days``."""
     seen = ledger.load_seen(session, ids, since=now - timedelta(days=days))
-    profiles = with_answers(session, load_profiles(session, ids), now)
-    return {id_: replace(profile, seen=seen[id_] | profile.seen) for id_, profile in profiles.items()}
+    return with_answers(session, load_profiles(session, ids, seen=seen), now)
 
 
 def choose(
@@ -127,18 +125,10 @@ def choose(
         if window.counts
         else [Selection(trending=(), for_you=())] * len(people)
     )
-    drafts = []
+    drafts, formula, notice = [], f"{FORMULA} {TREND_VERSION}", shelves.notice(session)
     for due, selection in zip(people, selections, strict=True):
-        if any(papers for _, papers in selection.lists):
-            drafts.append(
-                Draft(
-                    due=due,
-                    selection=selection,
-                    window=window,
-                    formula=f"{FORMULA} {TREND_VERSION}",
-                    notice=shelves.notice(session),
-                )
-            )
+        if selection.trending or selection.for_you or selection.exploration:
+            drafts.append(Draft(due, selection=selection, window=window, formula=formula, notice=notice))
         elif not due.is_first and not shelves.is_outage(session):
             drafts.append(Draft(due=due, skip_reason="empty"))
     return drafts

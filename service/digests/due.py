@@ -102,7 +102,7 @@ def find_due(
 def find_due_ids(session: Session, group: Group, *, at: datetime, after_id: int = 0, limit: int) -> list[int]:
     """Return the ids of those whom :func:`find_due` would return: much less to hold of many people."""
     query = _next(select(SubscriberRow.id), group, at=at, after_id=after_id, limit=limit)
-    return [id_ for (id_,) in session.connection().execute(query)]
+    return [id_ for (id_,) in session.connection().execute(query).all()]
 
 
 def load_due(session: Session, group: Group, ids: Sequence[int], *, at: datetime) -> list[Due]:
@@ -116,7 +116,7 @@ def load_due(session: Session, group: Group, ids: Sequence[int], *, at: datetime
         )
     )
     query = _of(select(*_ASKED), group, at).where(among(session, SubscriberRow.id, ids), ~taken)
-    return _of_group(session.connection().execute(query.order_by(SubscriberRow.id)), group)
+    return _of_group(session.connection().execute(query.order_by(SubscriberRow.id)).all(), group)
 
 
 def find_first(session: Session, now: datetime, *, subscriber_id: int | None = None) -> list[Due]:

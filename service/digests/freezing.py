@@ -62,14 +62,14 @@ def freeze_selection(draft: Draft, known: dict[str, dict[int, str]] | None = Non
         return JsonText("[]")
     known = {} if known is None else known
     counts = draft.window.counts if draft.window is not None else {}
-    lines = []
+    lines: list[str] = []
     for name, papers in draft.selection.lists:
         written = known.setdefault(name, {})
-        for paper in papers:
-            line = written.get(id(paper))  # ranking gives one object to all for whom it is the same
-            if line is None:
-                line = written[id(paper)] = _line(name, paper, counts.get(paper.id))
-            lines.append(line)
+        try:  # ranking gives one object to all for whom it is the same: mostly all are there
+            lines += [written[id(paper)] for paper in papers]
+        except KeyError:
+            written |= {id(paper): _line(name, paper, counts.get(paper.id)) for paper in papers}
+            lines += [written[id(paper)] for paper in papers]
     return JsonText("[\n" + ",\n".join(lines) + "\n]" if lines else "[]")
 
 

@@ -34,7 +34,7 @@ from service.digests.window import Shelves
 from service.papers.embedding.phrases import PhraseVectors
 from service.progress import Progress, no_progress
 
-CHUNK = 500
+CHUNK = 1_000
 PAGE = 20_000  # ids of people looked for at once: finding them reads more than it returns
 SHORTEST_PATIENCE = timedelta(hours=6)
 
@@ -69,7 +69,6 @@ def plan_due(
     Stops between two chunks when ``should_stop`` says so; the next tick goes on from what the rows say.
     """
     is_held = hold.check(database, settings.data_dir, now) is not None
-    skipping.put_right(database, now)
     planned, skipped = 0, Counter[str]()
     if not is_held:
         shelves = Shelves(now, patience=patience(settings), phrases=phrases)

@@ -2,14 +2,15 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import Any
 
-from sqlalchemy import Text, cast, select
+from sqlalchemy import ColumnElement, Select, Text, cast, func, select
 from sqlalchemy.orm import Session
 
-from service.bulk import among
+from service.bulk import among, among_given, ids_of, is_postgres
 from service.ranking.values import Interest, Profile
 from service.subscribers.libraries import keeping
 from service.subscribers.preferences import Preferences
@@ -24,39 +25,58 @@ _LISTS = (
     InterestRow.against,
     InterestRow.mutes,
 )
-# Lists come as they are written: what thousands have in common is then read once.
-_INTEREST = (InterestRow.name, InterestRow.topic, InterestRow.weight, *(cast(one, Text) for one in _LISTS))
+_PART = "\x1f"  # stands in no slug and in no JSON; the name, in which it might, comes last
 INTERESTS = 16_384  # kept
+WORDS = 4_096  # lists of mutes kept
 
 
-def load_profiles(session: Session, subscriber_ids: Sequence[int]) -> dict[int, Profile]:
+def load_profiles(
+    session: Session, subscriber_ids: Sequence[int], *, seen: Mapping[int, frozenset[str]] | None = None
+) -> dict[int, Profile]:
     """Return the profile of each subscriber that exists, by id, in a few queries.
 
-    A library is one more interest. ``seen`` holds the known papers that stand in a library, and no others.
+    A library is one more interest. ``seen`` of a profile holds the known papers that stand in a library, and
+    those of ``seen``.
     """
+    connection, ids = session.connection(), ids_of(session, subscriber_ids)
+    in_arrays, given = is_postgres(session), seen or {}
     interests: dict[int, list[Interest]] = defaultdict(list)
-    rows = session.execute(
-        select(InterestRow.subscriber_id, *_INTEREST)
-        .where(among(session, InterestRow.subscriber_id, subscriber_ids))
-        .order_by(InterestRow.subscriber_id, InterestRow.position)
-    )
-    for subscriber_id, *values in rows:
-        interests[subscriber_id].append(_interest(*values))
-    people = session.execute(
-        select(SubscriberRow.id, SubscriberRow.mutes, SubscriberRow.explores).where(
-            among(session, SubscriberRow.id, subscriber_ids)
-        )
-    )
-    libraries, none = keeping.load_for_ranking(session, subscriber_ids), keeping.Read()
-    return {
-        id_: Profile(
-            interests=(*interests.get(id_, ()), *libraries.get(id_, none).interests),
-            mutes=tuple(mutes),
-            seen=libraries.get(id_, none).owned,
+    for subscriber_id, weight, text in connection.execute(_interests(in_arrays), ids).all():
+        interests[subscriber_id].append(_interest(text, weight))
+    libraries, nothing = keeping.load_for_ranking(session, subscriber_ids), keeping.Read()
+    profiles = {}
+    for id_, mutes, explores in connection.execute(_people(in_arrays), ids).all():
+        library = libraries.get(id_, nothing)
+        profiles[id_] = Profile(
+            interests=(*interests.get(id_, ()), *library.interests),
+            mutes=_words(mutes),
+            seen=given.get(id_, _NONE) | library.owned,
             explores=explores,
         )
-        for id_, mutes, explores in people
-    }
+    return profiles
+
+
+_NONE = frozenset[str]()
+
+
+@cache
+def _interests(in_arrays: bool) -> Select[*tuple[Any, ...]]:
+    """Ask for everybody's interests, each as one text: what thousands have in common is then read once."""
+    text: ColumnElement[str] = func.coalesce(InterestRow.topic, "") + _PART
+    for one in _LISTS:
+        text = text + cast(one, Text) + _PART
+    return (
+        select(InterestRow.subscriber_id, InterestRow.weight, text + InterestRow.name)
+        .where(among_given(InterestRow.subscriber_id, in_arrays=in_arrays))
+        .order_by(InterestRow.subscriber_id, InterestRow.position)
+    )
+
+
+@cache
+def _people(in_arrays: bool) -> Select[*tuple[Any, ...]]:
+    return select(SubscriberRow.id, cast(SubscriberRow.mutes, Text), SubscriberRow.explores).where(
+        among_given(SubscriberRow.id, in_arrays=in_arrays)
+    )
 
 
 def draft_profile(preferences: Preferences) -> Profile:
@@ -99,8 +119,9 @@ def load_interest_names(session: Session, subscriber_ids: Sequence[int]) -> dict
 
 
 @lru_cache(INTERESTS)
-def _interest(name: str, slug: str | None, weight: float, *lists: str) -> Interest:
-    phrases, categories, authors, examples, against, mutes = (tuple(json.loads(one)) for one in lists)
+def _interest(text: str, weight: float) -> Interest:
+    slug, *lists, name = text.split(_PART, maxsplit=1 + len(_LISTS))
+    phrases, categories, authors, examples, against, mutes = map(_words, lists)
     return fill_interest(
         Interest(
             name=name,
@@ -114,6 +135,11 @@ def _interest(name: str, slug: str | None, weight: float, *lists: str) -> Intere
         ),
         slug,
     )
+
+
+@lru_cache(WORDS)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
 
 
 def fill_interest(interest: Interest, slug: str | None) -> Interest:

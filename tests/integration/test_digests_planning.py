@@ -349,7 +349,7 @@ def test_planning_stops_between_chunks_and_goes_on_from_the_rows(
     stopped = plan_due(stocked, FRIDAY + 8 * HOUR, settings=settings, should_stop=lambda: True)
     rest = plan_due(stocked, FRIDAY + 8 * HOUR, settings=settings)
 
-    assert (stopped.planned, rest.planned) == (500, 700)
+    assert (stopped.planned, rest.planned) == (1000, 200)
 
 
 @pytest.mark.trust(38)
