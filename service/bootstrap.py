@@ -116,16 +116,22 @@ class Parts:
         return poll(inbox, self.take_back, should_stop=should_stop)
 
     def make_receiver(self) -> "Receiver | None":
-        """Make the receiver of returned mail; None if the settings name no place to listen."""
-        from service.inbound.receiver import Handler, Receiver
+        """Make the receiver of returned mail; None if the settings name no place to listen.
+
+        Raises:
+            OSError: its certificate can't be read.
+        """
+        from service.inbound.receiver import Certificate, Handler, Receiver
         from service.inboxes import read_listener
 
         if self.settings.inbound_listen is None:
             return None
+        certificate = self.settings.inbound_tls_certificate_file
         return Receiver(
             listener=read_listener(self.settings.inbound_listen),
             handler=Handler(self.postbox, self.take_back),
             hostname=self.settings.helo_name,
+            certificate=Certificate(certificate, self.settings.inbound_tls_key_file) if certificate else None,
         )
 
     def open_sources(self) -> "list[Source]":

@@ -148,6 +148,13 @@ class Settings(BaseSettings):
         None,
         description="Where paperlark inbound takes mail back: lmtp://127.0.0.1:8024, lmtp:///path.sock or smtp://…",
     )
+    inbound_tls_certificate_file: Path | None = Field(
+        None,
+        description="PEM file with a certificate: STARTTLS is offered where INBOUND_LISTEN says",
+    )
+    inbound_tls_key_file: Path | None = Field(
+        None, description="PEM file with that certificate's key, if it is not in the same file"
+    )
     inbound_imap_url: SecretStr | None = Field(
         None, description="Mailbox to fetch returned mail from: imaps://user:password@host/INBOX"
     )
@@ -324,6 +331,8 @@ class Settings(BaseSettings):
             )
         if len(self.dkim_key_file) != len(self.dkim_selector):
             raise ValueError("set PAPERLARK_DKIM_KEY_FILE and PAPERLARK_DKIM_SELECTOR together, one for each")
+        if self.inbound_tls_key_file is not None and self.inbound_tls_certificate_file is None:
+            raise ValueError("PAPERLARK_INBOUND_TLS_KEY_FILE needs PAPERLARK_INBOUND_TLS_CERTIFICATE_FILE")
         if self.environment is Environment.PRODUCTION:
             missing = [
                 name for name in ("secret_key", "smtp_url", "postal_address") if getattr(self, name) is None

@@ -1,7 +1,8 @@
 """Fetches what came back from a mailbox by IMAP, once each call.
 
 A message is marked as seen only after it was recorded; killed in between, the same message comes again and
-changes nothing. What is not for us (a person's letter) is flagged for whoever reads that mailbox, and left.
+changes nothing. What is not for us (a person's letter) is flagged for whoever reads that mailbox, and left;
+so is a message that nothing can be made of, lest it stop those behind it. Nothing is ever deleted.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from service.inbound.taking import NOT_OURS
 from service.inboxes import ImapInbox
@@ -34,7 +36,7 @@ class PollTally:
     """How many messages were fetched, and what became of them."""
 
     taken: int = 0
-    not_ours: int = 0
+    not_ours: int = 0  # or nothing can be made of it
     is_more: bool = False  # the limit was reached
 
 
@@ -61,11 +63,20 @@ def poll(
             raw = _fetch(server, uid)
             if raw is None:  # somebody deleted it meanwhile
                 continue
-            done = take(raw)
-            is_foreign = done == NOT_OURS
+            is_foreign = _take(take, raw) == NOT_OURS
             _mark(server, uid, r"(\Seen \Flagged)" if is_foreign else r"(\Seen)")
             taken, not_ours = taken + (not is_foreign), not_ours + is_foreign
     return PollTally(taken=taken, not_ours=not_ours, is_more=len(waiting) > limit)
+
+
+def _take(take: Take, raw: bytes) -> str:
+    try:
+        return take(raw)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one message must not stop the others for good
+        log.error("return_failed", error=type(error).__name__)  # noqa: TRY400 - it may quote the message
+        return NOT_OURS
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -28,11 +29,16 @@ from service.mail.postbox import Ours, Postbox
 log = structlog.get_logger()
 logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd's own lines hold addresses
 
-COMMAND_SECONDS = 60.0
-CONNECTIONS = 50  # at a time; a bounce storm waits at its senders
+COMMAND_SECONDS = 60.0  # for a command or a whole message, however slowly it drips
+CONNECTION_SECONDS = 900.0
+CONNECTIONS = 60  # at a time; a bounce storm waits at its senders
+PEER_CONNECTIONS = 20  # of one SMTP peer, so that no single one keeps the others out
 MESSAGES_A_MINUTE = 600  # from one peer
 BAD_RECIPIENTS = 20  # in one connection, then it ends: somebody guesses
-ENDING_SECONDS = 3.0
+IDLE_COMMANDS = {"NOOP": 50, "HELP": 10, "VRFY": 10, "EXPN": 10, "*": 10_000}  # in one connection
+LINE_LIMIT = 100_000  # mail that comes back has longer lines than RFC 5321 allows, and nobody to mend them
+NO_LINE_LIMIT = SIZE_LIMIT  # without a line's end; the library keeps it all until one comes
+ENDING_SECONDS = 5.0  # for the messages at hand, when it stops
 
 Take = Callable[[bytes, list[Ours]], str]
 """Takes in a message (service/inbound/taking.py), in a thread: it may wait for the database."""
@@ -64,6 +70,26 @@ class Handler:
         self._postbox = postbox
         self._take = take
         self._pace = pace or Pace()
+        self._at_hand = 0
+        self._rests = asyncio.Event()
+        self._rests.set()
+
+    async def rest(self, seconds: float) -> None:
+        """Wait until no message is being recorded, for ``seconds`` at most."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._rests.wait(), seconds)
+
+    async def handle_exception(self, error: Exception) -> str:
+        """Answer what the library can't make sense of; its own words would quote what was sent."""
+        log.warning("inbound_command_failed", error=type(error).__name__)
+        return "451 4.3.0 can't make sense of it now"
+
+    async def handle_EHLO(  # noqa: N802
+        self, _server: SMTP, session: Any, _envelope: Any, hostname: str, answers: list[str]
+    ) -> list[str]:
+        """Offer no login: there is nothing to log in to."""
+        session.host_name = hostname
+        return [answer for answer in answers if not answer[4:].startswith("AUTH")]
 
     async def handle_RCPT(  # noqa: N802
         self, server: SMTP, session: Any, envelope: Any, address: str, _options: list[str]
@@ -86,20 +112,63 @@ class Handler:
         if not self._pace.allows(_peer(session)):
             return "451 4.7.1 too much mail at once; please try again in a minute"
         loop = asyncio.get_running_loop()
+        raw: bytes = envelope.original_content
+        if not envelope.mail_from.strip("<>"):
+            raw = b"Return-Path: <>\r\n" + raw  # as who delivers finally writes it (RFC 5321, 4.4)
+        self._at_hand += 1
+        self._rests.clear()
         try:
-            done = await loop.run_in_executor(None, self._take, envelope.original_content, envelope.ours)
+            done = await loop.run_in_executor(None, self._take, raw, envelope.ours)
         except SQLAlchemyError as error:
             log.error("return_not_recorded", error=type(error).__name__)  # noqa: TRY400 - it holds the parameters
             return "451 4.3.0 can't record it now; please try again later"
         except Exception as error:  # noqa: BLE001 - one message must not stop the others
             log.error("return_failed", error=type(error).__name__)  # noqa: TRY400 - as above
             return "451 4.3.0 can't take it now; please try again later"
+        finally:
+            self._at_hand -= 1
+            if not self._at_hand:
+                self._rests.set()
         return "550 5.7.1 not taken" if done == NOT_OURS else "250 2.0.0 taken"
 
 
 def _peer(session: Any) -> str:
     peer = session.peer
     return str(peer[0]) if isinstance(peer, tuple) and peer else "local"
+
+
+@dataclass(slots=True)
+class Certificate:
+    """A certificate and its key for STARTTLS, read again when the files have changed."""
+
+    certificate: Path
+    key: Path | None = None  # in the certificate's file, if None
+    _context: ssl.SSLContext = field(init=False)
+    _changed: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the files.
+
+        Raises:
+            OSError: they can't be read, or are no certificate and its key (ssl.SSLError).
+        """
+        self._read()
+
+    def _read(self) -> None:
+        self._changed = self.certificate.stat().st_mtime
+        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._context.load_cert_chain(self.certificate, self.key)
+
+    def context(self) -> ssl.SSLContext:
+        """Return what a new connection is served with; the one before stays while new files don't fit."""
+        before = self._context, self._changed
+        try:
+            if self.certificate.stat().st_mtime != self._changed:
+                self._read()
+        except OSError as error:
+            self._context, self._changed = before
+            log.error("inbound_certificate_unreadable", error=type(error).__name__)  # noqa: TRY400
+        return self._context
 
 
 @dataclass(slots=True)
@@ -110,6 +179,7 @@ class Receiver:
     handler: Handler
     hostname: str
     connections: int = CONNECTIONS
+    certificate: Certificate | None = None
     _server: asyncio.Server | None = None
     _open: set[asyncio.BaseTransport] = field(default_factory=set)
 
@@ -138,6 +208,9 @@ class Receiver:
             data_size_limit=SIZE_LIMIT,
             enable_SMTPUTF8=False,
             timeout=COMMAND_SECONDS,
+            tls_context=self.certificate.context() if self.certificate is not None else None,
+            auth_exclude_mechanism=("LOGIN", "PLAIN"),
+            command_call_limit=IDLE_COMMANDS,
             loop=asyncio.get_running_loop(),
         )
 
@@ -148,9 +221,13 @@ class Receiver:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
-        """Take no more connections, close the open ones; what was not answered will be brought again."""
+        """Take no more connections, answer for the messages at hand, close the open connections.
+
+        What was not answered will be brought again.
+        """
         if self._server is not None:
             self._server.close()
+            await self.handler.rest(ENDING_SECONDS)
             for transport in list(self._open):
                 transport.close()
             with contextlib.suppress(TimeoutError):
@@ -159,8 +236,13 @@ class Receiver:
                 self.listener.path.unlink(missing_ok=True)
 
     def admit(self, transport: asyncio.BaseTransport) -> bool:
-        """Note a new connection; False if there are too many."""
+        """Note a new connection; False if there are too many, or too many of its peer."""
         if len(self._open) >= self.connections:
+            return False
+        # A mail server of ours hands over by LMTP, as many at a time as it likes.
+        peer = _address_of(transport)
+        of_peer = sum(_address_of(one) == peer for one in self._open)
+        if not self.listener.is_lmtp and of_peer >= PEER_CONNECTIONS:
             return False
         self._open.add(transport)
         return True
@@ -171,28 +253,56 @@ class Receiver:
             self._open.discard(transport)
 
 
+def _address_of(transport: asyncio.BaseTransport) -> str:
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Counts what has come since a line ended."""
+
+    _without_end: int = 0
+
+    def go_on(self, data: bytes) -> bool:
+        end = data.rfind(b"\r\n")
+        self._without_end = len(data) - end if end >= 0 else self._without_end + len(data)
+        return self._without_end <= NO_LINE_LIMIT
+
+
 def _limited(kind: type[SMTP], receiver: Receiver) -> type[SMTP]:
     """Make the protocol that asks ``receiver`` before it serves a connection."""
 
     class Limited(kind):  # type: ignore[misc, valid-type]
+        line_length_limit = LINE_LIMIT
         _admitted: asyncio.BaseTransport | None = None
+        _ending: asyncio.TimerHandle
+        _lines: _Lines
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            if self._admitted is not None:  # the same connection, now by TLS
+                super().connection_made(transport)
+                return
             if not receiver.admit(transport):
                 transport.write(b"421 4.3.2 too many connections; please try again later\r\n")  # type: ignore[attr-defined]
                 transport.close()
                 return
-            self._admitted = transport
+            self._admitted, self._lines = transport, _Lines()
+            self._ending = asyncio.get_running_loop().call_later(CONNECTION_SECONDS, transport.close)
             super().connection_made(transport)
 
         def connection_lost(self, error: Exception | None) -> None:
             if self._admitted is not None:
                 receiver.dismiss(self._admitted)
+                self._ending.cancel()
                 super().connection_lost(error)
 
         def data_received(self, data: bytes) -> None:
             if self._admitted is not None:
-                super().data_received(data)
+                if self._lines.go_on(data):
+                    super().data_received(data)
+                else:
+                    self._admitted.close()
 
         def eof_received(self) -> bool | None:
             return super().eof_received() if self._admitted is not None else None

@@ -78,7 +78,8 @@ def _read_back(postbox: Postbox, raw: bytes, named: Sequence[Ours]) -> Returned 
             return None
         nonces = postbox.deliveries_in(raw, reading.message_ids)
     return Returned(
-        event_key=hashlib.sha256(raw).digest(),
+        # The same words may be said of several: one message is one only if it names the same delivery.
+        event_key=hashlib.sha256(repr(nonces).encode() + raw).digest(),
         source="mail",
         kind=reading.kind,
         status=reading.status,

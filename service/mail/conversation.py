@@ -11,8 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple, cast
 
 LINES = 256  # of replies, kept: most relays say the same again and again
-BUFFER = 4_096
-COPIED_AT_MOST = 8_192  # octets
+BUFFER = 4_096  # octets read at once
 LONGEST_REPLY = 32_768  # octets; no honest reply comes near
 
 
@@ -76,12 +75,7 @@ class Conversation(asyncio.BufferedProtocol):
     def write(self, *pieces: bytes) -> None:
         """Send pieces as they are."""
         self.answers = 0
-        if self._end is not None or self._transport.is_closing():
-            return
-        if pieces and len(pieces[0]) > COPIED_AT_MOST:  # to copy a message takes longer than a write
-            self._transport.write(pieces[0])
-            pieces = pieces[1:]
-        if pieces:
+        if pieces and self._end is None and not self._transport.is_closing():
             self._transport.write(b"".join(pieces))
 
     async def reply(self, seconds: float) -> Reply:

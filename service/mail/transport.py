@@ -228,7 +228,7 @@ class SmtpRelay:
         may_follow = job.is_pipelined and not self._pool.is_worn(connection)
         follower = self._next() if may_follow else None
         ahead = self._announce(connection, follower) if follower else []
-        talk.write(message, *ahead)
+        talk.write(*message, *ahead)
         # From here on only a reply is certain, or that the dot never left this process.
         try:
             await self._see_it_leave(talk, sum(map(len, ahead)))
@@ -378,8 +378,8 @@ def on_the_wire(data: bytes) -> bytes:
     return data + DOT_LINE
 
 
-def _on_the_wire(parcel: Parcel) -> bytes:
-    return b"".join([*parcel.pieces, DOT_LINE]) if parcel.is_dotless else on_the_wire(parcel.data)
+def _on_the_wire(parcel: Parcel) -> Sequence[bytes]:
+    return [*parcel.pieces, DOT_LINE] if parcel.is_dotless else [on_the_wire(parcel.data)]
 
 
 def _is_out_of_step(reply: Reply) -> bool:
