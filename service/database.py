@@ -117,6 +117,7 @@ def make_engine(url: str) -> Engine:
             max_overflow=15,
             json_serializer=write_json,
             json_deserializer=_read_json,
+            hide_parameters=True,  # they are people's addresses and words: nothing for a log
         )
         event.listen(engine, "checkin", _note_rest)
         event.listen(engine, "checkout", _look_after_rest)
@@ -126,6 +127,7 @@ def make_engine(url: str) -> Engine:
         connect_args={"timeout": SQLITE_BUSY_MILLISECONDS / 1000, "check_same_thread": False},
         json_serializer=write_json,
         json_deserializer=_read_json,
+        hide_parameters=True,
     )
     event.listen(engine, "do_connect", _make_sqlite_file)
     event.listen(engine, "connect", _prepare_sqlite)
@@ -182,7 +184,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
+    # What is committed must outlast a power cut: without it "sending" would be forgotten, and sent again.
+    cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MILLISECONDS}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA secure_delete=ON")  # erased means erased: freed pages are overwritten

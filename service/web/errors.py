@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,14 +24,17 @@ HEADLINES = {
     422: "Something in that request is off",
     429: "Too many requests",
     500: "Something broke on our side",
-    503: "Not ready yet",
+    503: "Not at this moment",
 }
 SENTENCES = {
     404: "The page may have moved, or the link was cut in two. Today's papers are on the front page.",
     405: "The page exists, but not for this kind of request.",
     422: "Please check what was asked for and try again.",
+    503: "Our database is out at this moment. Please try again in a few minutes; nothing was half done.",
     500: "The fault has been written down. Please try again in a minute; nothing you sent was half done.",
 }
+
+RETRY_SECONDS = "120"
 
 log = structlog.get_logger()
 
@@ -86,7 +90,8 @@ def install_handlers(app: FastAPI, site: Site) -> None:
 class ErrorPage:
     """Turns an unforeseen exception into a 500 page, and logs where it arose without any value.
 
-    Messages of database errors hold the parameters, so only the type and the lines of code are logged.
+    Messages of exceptions may hold what somebody typed, so only the type and the lines of code are logged. A
+    database that is away or can't write is a 503, and its reason is logged: it speaks of servers and disks.
     """
 
     def __init__(self, app: ASGIApp, *, site: Site) -> None:
@@ -110,6 +115,12 @@ class ErrorPage:
             await self.app(scope, receive, send_and_note)
         except Exception as error:  # noqa: BLE001 - the last resort, and it is logged
             frames = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
-            log.error("http.failed", kind=type(error).__name__, frames=frames[-12:])  # noqa: TRY400 - see above
+            is_away = isinstance(error, OperationalError)
+            reason = {"reason": str(error.orig)} if isinstance(error, OperationalError) else {}
+            kind = type(error).__name__
+            log.error("http.failed", kind=kind, frames=frames[-12:], **reason)  # noqa: TRY400 - see above
             if not started:
-                await error_page(self.site, scope["path"], 500)(scope, receive, send)
+                answer = error_page(self.site, scope["path"], 503 if is_away else 500)
+                if is_away:
+                    answer.headers["Retry-After"] = RETRY_SECONDS
+                await answer(scope, receive, send)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from service.database import Database
@@ -39,3 +39,19 @@ def test_a_reading_session_cannot_write(database: Database) -> None:
         session.add(a_row())
     with database.transaction() as session:  # and the connection it used can write again afterwards
         session.add(a_row())
+
+
+@pytest.mark.trust(104)
+def test_what_is_committed_outlasts_a_power_cut(sqlite_database: Database) -> None:
+    """In WAL mode SQLite syncs at each commit only with FULL; Postgres does so unless told otherwise."""
+    with sqlite_database.reading() as session:
+        assert session.execute(text("PRAGMA synchronous")).scalar_one() == 2
+
+
+@pytest.mark.trust(85)
+def test_an_error_tells_no_value(database: Database) -> None:
+    with pytest.raises(DBAPIError) as told, database.transaction() as session:
+        session.execute(
+            text("SELECT nothing FROM nowhere WHERE x = :address"), {"address": "ann@example.org"}
+        )
+    assert "ann@" not in str(told.value)
