@@ -109,6 +109,8 @@ def _reason(error: Exception) -> str:
     """Say what went wrong in words of ours: a server's own may repeat the login."""
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
+    if isinstance(error, imaplib.IMAP4.readonly):
+        return "the folder can't be written to"
     return "the connection was lost" if isinstance(error, imaplib.IMAP4.abort) else "the server refused"
 
 
