@@ -115,12 +115,20 @@ class ErrorPage:
             await self.app(scope, receive, send_and_note)
         except Exception as error:  # noqa: BLE001 - the last resort, and it is logged
             frames = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
-            is_away = isinstance(error, OperationalError)
-            reason = {"reason": str(error.orig)} if isinstance(error, OperationalError) else {}
+            reason = _outage(error)
             kind = type(error).__name__
-            log.error("http.failed", kind=kind, frames=frames[-12:], **reason)  # noqa: TRY400 - see above
+            log.error("http.failed", kind=kind, frames=frames[-12:], reason=reason)  # noqa: TRY400 - see above
             if not started:
-                answer = error_page(self.site, scope["path"], 503 if is_away else 500)
-                if is_away:
+                answer = error_page(self.site, scope["path"], 503 if reason else 500)
+                if reason:
                     answer.headers["Retry-After"] = RETRY_SECONDS
                 await answer(scope, receive, send)
+
+
+def _outage(error: Exception) -> str | None:
+    """Return why the database can't be used; None for a fault of ours, a wrong statement too."""
+    if not isinstance(error, OperationalError) or error.orig is None:
+        return None
+    if getattr(error.orig, "sqlite_errorname", None) == "SQLITE_ERROR":
+        return None
+    return str(error.orig) or type(error.orig).__name__

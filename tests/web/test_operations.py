@@ -144,8 +144,8 @@ def test_failed_commit_is_told_as_one(sqlite_url: str, settings: Settings, clock
     database = FailingDatabase(sqlite_url)
     site = make_visitor(database, settings, clock)
     with capture_logs() as logs:
-        assert site.subscribe("somebody@example.org").status_code == 500
-        assert site.post("/api/v1/subscriptions", json={"address": ADDRESS}).status_code == 500
+        assert site.subscribe("somebody@example.org").status_code == 503
+        assert site.post("/api/v1/subscriptions", json={"address": ADDRESS}).status_code == 503
     assert site.rings == []
     assert site.subscriber("somebody@example.org") is None
     assert "somebody" not in repr(logs)
