@@ -60,7 +60,7 @@ def take_events(
 
 def _returned(postbox: Postbox, event: ProviderEvent, provider: str) -> Returned:
     return Returned(
-        event_key=hashlib.sha256(f"{provider}\n{event.event_id}".encode()).digest(),
+        event_key=_key(f"{provider}\n{event.event_id}"),
         source=provider,
         kind=event.kind or Kind.OTHER,
         status=event.status,
@@ -69,11 +69,15 @@ def _returned(postbox: Postbox, event: ProviderEvent, provider: str) -> Returned
     )
 
 
+def _key(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()  # JSON can write half a sign
+
+
 def _use(session: Session, text: str, now: datetime) -> bool:
     make_insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = (
         make_insert(UsedSignatureRow)
-        .values(signature_key=hashlib.sha256(text.encode()).digest(), used_at=now)
+        .values(signature_key=_key(text), used_at=now)
         .on_conflict_do_nothing(index_elements=["signature_key"])
         .returning(UsedSignatureRow.used_at)
     )

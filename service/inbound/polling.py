@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from service.inbound.taking import NOT_OURS
 from service.inboxes import ImapInbox
@@ -72,8 +72,11 @@ def poll(
 def _take(take: Take, raw: bytes) -> str:
     try:
         return take(raw)
-    except SQLAlchemyError:
-        raise
+    except SQLAlchemyError as error:
+        if not isinstance(error, DataError):
+            raise
+        log.error("return_failed", error=type(error).__name__)  # noqa: TRY400 - it holds the parameters
+        return NOT_OURS
     except Exception as error:  # noqa: BLE001 - one message must not stop the others for good
         log.error("return_failed", error=type(error).__name__)  # noqa: TRY400 - it may quote the message
         return NOT_OURS

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.message import Message
 
-from service.keys import Keyring
+from service.keys import MAXIMUM_IDENTIFIER, Keyring
 from service.mail.bounce_parts import READ_LIMIT, addresses_in, head_of, header
 from service.mail.message import BOUNCE_PREFIX, LEAVE_PREFIX
 
@@ -84,5 +84,8 @@ class Postbox:
     def _by_message_id(self, message_ids: Iterable[str]) -> Iterator[int]:
         for message_id in message_ids:
             found = _MESSAGE_ID.fullmatch(message_id.strip("<> ").lower())
-            if found and found.group(2) == self.sender_domain.lower():
-                yield int(found.group(1), 16)
+            named = (
+                int(found.group(1), 16) if found and found.group(2) == self.sender_domain.lower() else None
+            )
+            if named is not None and named <= MAXIMUM_IDENTIFIER:  # no database could be asked for more
+                yield named

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 WINDOW = timedelta(minutes=5)
 SNS_WINDOW = timedelta(hours=1)
 SNS_HOST = re.compile(r"sns\.[a-z]{2}(?:-[a-z]{1,12}){1,3}-\d\.amazonaws\.com(?:\.cn)?")
+_SNS_CERTIFICATE = re.compile(r"/SimpleNotificationService-[0-9A-Za-z]{1,64}\.pem")
 _SNS_SUBJECTS = re.compile(r"sns(?:\.[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?")
 # What SNS signs of each kind of message, in this order (Subject where there is one).
 _SNS_FIELDS = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
@@ -82,8 +83,9 @@ def check_mailgun(key: str, signature: Mapping[str, Any], *, now: datetime) -> s
     timestamp, token, given = (signature.get(name) for name in ("timestamp", "token", "signature"))
     if not (isinstance(timestamp, str) and isinstance(token, str) and isinstance(given, str)):
         raise NotGenuine("no signature")
-    expected = hmac.digest(key.encode(), (timestamp + token).encode(), hashlib.sha256).hex()
-    if not hmac.compare_digest(expected.encode(), given.encode()):
+    signed, told = (text.encode("utf-8", "surrogatepass") for text in (timestamp + token, given))
+    expected = hmac.digest(key.encode(), signed, hashlib.sha256).hex()
+    if not hmac.compare_digest(expected.encode(), told):
         raise NotGenuine("wrong signature")
     check_time(_instant(timestamp), now)
     return token
@@ -139,7 +141,8 @@ def check_sns(
     if message.get("TopicArn") not in topics:
         raise NotGenuine("another topic")
     url = message.get("SigningCertURL")
-    if not is_sns_url(url) or not urlsplit(str(url)).path.endswith(".pem"):
+    parts = urlsplit(str(url)) if is_sns_url(url) else None
+    if parts is None or parts.query or parts.fragment or not _SNS_CERTIFICATE.fullmatch(parts.path):
         raise NotGenuine("a certificate from elsewhere")
     _check_sns_time(str(message.get("Timestamp", "")), now)
     key = sns_key(fetch(str(url)), now)

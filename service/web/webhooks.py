@@ -35,6 +35,7 @@ Setting = TypeVar("Setting")
 FETCH_SECONDS = 5.0
 LARGEST_FETCH = 64 * 1024
 KEPT_CERTIFICATES = 16
+FETCHES = 2  # at a time: whoever knows a topic's name can ask for certificates that are not there
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -69,13 +70,23 @@ class Kept:
     fetch: Fetch
     _kept: dict[str, bytes] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(FETCHES))
 
     def __call__(self, url: str) -> bytes:
-        """Return what is at a URL, fetched once."""
+        """Return what is at a URL, fetched once.
+
+        Raises:
+            OSError: it can't be fetched, or others are being fetched: the provider tells again.
+        """
         with self._lock:
             if url in self._kept:
                 return self._kept[url]
-        found = self.fetch(url)
+        if not self._turns.acquire(blocking=False):
+            raise TimeoutError
+        try:
+            found = self.fetch(url)
+        finally:
+            self._turns.release()
         with self._lock:
             if len(self._kept) >= KEPT_CERTIFICATES:
                 self._kept.clear()

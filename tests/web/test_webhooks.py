@@ -30,7 +30,7 @@ from service.database import Database
 from service.mail import provider_events
 from service.mail.provider_signatures import is_sns_url, sns_text
 from service.mail.tables import DeliveryRow, ReturnRow
-from service.web.webhooks import fetch_by_https
+from service.web.webhooks import FETCHES, Kept, fetch_by_https
 from tests.integration.mail.certificates import tls_contexts
 from tests.web.conftest import ADDRESS, Visitor, make_visitor
 
@@ -312,23 +312,40 @@ def test_a_batch_is_taken_as_far_as_it_makes_sense_in_any_order(provider: Provid
     assert provider.status == "complained"
 
 
+ELSEWHERE = [
+    "http://sns.eu-west-1.amazonaws.com/x.pem",
+    "https://sns.eu-west-1.amazonaws.com.evil.example/x.pem",
+    "https://evil.example/sns.eu-west-1.amazonaws.com/x.pem",
+    "https://sns.eu-west-1.amazonaws.com@evil.example/x.pem",
+    "https://sns.eu-west-1.amazonaws.com:8443/x.pem",
+    "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123.txt",
+    "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123.pem?x=.pem",
+    "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123.pem#x",
+    "https://sns.eu-west-1.amazonaws.com/../SimpleNotificationService-0123.pem",
+    "https://sns.eu-west-1.amazonaws.com/?Action=Publish&x=SimpleNotificationService-0123.pem",
+    "https://sns.eu-west-1.amazonaws.com\t.evil.example/SimpleNotificationService-0123.pem",
+    "https://sns.eu-west-1.amazonaws.com\n/SimpleNotificationService-0123.pem\r\nHost: evil.example",
+    "https://user:password@sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123.pem",
+    "https://sns.eu-west-1.amazonaws.com:443/SimpleNotificationService-0123.pem",
+    "https://sns.eu-west-1.amazonaws.com:/SimpleNotificationService-0123.pem",
+    "https://sns.eu-west-1.amazonaws.com./SimpleNotificationService-0123.pem",
+    "https://sns.eu-west-1.\u0430mazonaws.com/SimpleNotificationService-0123.pem",
+    "https://sns.eu-west-1.amazonaws.com%2eevil.example/SimpleNotificationService-0123.pem",
+    "https://sns.eu-west-1.amazonaws.com%00.evil.example/SimpleNotificationService-0123.pem",
+    "https://[::1]/SimpleNotificationService-0123.pem",
+    "//sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123.pem",
+    "HTTPS://SNS.EU-WEST-1.AMAZONAWS.COM/SimpleNotificationService-0123.pem",
+    "https://127.0.0.1/x.pem",
+    "https://sns.eu-west-1.amazonaws.com\\@evil.example/x.pem",
+    "file:///etc/passwd.pem",
+]
+
+
 @pytest.mark.trust(65)
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://sns.eu-west-1.amazonaws.com/x.pem",
-        "https://sns.eu-west-1.amazonaws.com.evil.example/x.pem",
-        "https://evil.example/sns.eu-west-1.amazonaws.com/x.pem",
-        "https://sns.eu-west-1.amazonaws.com@evil.example/x.pem",
-        "https://sns.eu-west-1.amazonaws.com:8443/x.pem",
-        "https://sns.eu-west-1.amazonaws.com/x.txt",
-        "https://127.0.0.1/x.pem",
-        "https://sns.eu-west-1.amazonaws.com\\@evil.example/x.pem",
-        "file:///etc/passwd.pem",
-    ],
-)
-def test_certificates_come_from_sns_alone(provider: Provider, url: str) -> None:
-    assert provider.post_ses(provider.sns(provider.ses_bounce(), SigningCertURL=url)) == 403
+def test_certificates_come_from_sns_alone(provider: Provider) -> None:
+    for url in ELSEWHERE:
+        told = provider.sns(provider.ses_bounce(), SigningCertURL=url)
+        assert (url, provider.post_ses(told)) == (url, 403)
     assert provider.fetched == []
 
 
@@ -373,6 +390,94 @@ def test_a_certificate_that_cannot_be_fetched_puts_the_message_off(provider: Pro
 
     provider.site.app.state.webhooks.certificates.fetch = is_away
     assert provider.post_ses(provider.sns(provider.ses_bounce())) == 503
+    assert provider.returns() == []
+
+
+@pytest.mark.trust(64)
+def test_certificates_that_are_not_there_take_no_more_than_their_turns() -> None:
+    begun, may_end = threading.Barrier(FETCHES + 1), threading.Event()
+
+    def fetch(_url: str) -> bytes:
+        begun.wait(10)
+        may_end.wait(10)
+        return b"found"
+
+    kept = Kept(fetch)
+    waiting = [threading.Thread(target=kept, args=(f"https://x/{number}",)) for number in range(FETCHES)]
+    for thread in waiting:
+        thread.start()
+    begun.wait(10)
+    with pytest.raises(TimeoutError):
+        kept("https://x/another")
+    may_end.set()
+    for thread in waiting:
+        thread.join(10)
+    assert kept("https://x/0") == b"found"
+
+
+@pytest.mark.trust(64)
+def test_half_signs_and_numbers_beyond_bounds_are_no_failure_of_ours(provider: Provider) -> None:
+    told = provider.mailgun()
+    for name in ("timestamp", "token", "signature"):
+        forged = told | {"signature": told["signature"] | {name: "\ud800"}}
+        assert provider.site.post("/webhooks/mailgun", content=json.dumps(forged)).status_code == 403
+    beyond = f"<{2**64 - 1:016x}@{provider.site.parts.settings.sender_domain}>"
+    batch = [
+        provider.sendgrid_event(sg_event_id="\ud800"),
+        provider.sendgrid_event(sg_event_id="beyond", **{"smtp-id": beyond}),
+        provider.sendgrid_event(sg_event_id="long", status="5." + "9" * 5000, reason="x" * 100_000),
+        provider.sendgrid_event(sg_event_id="nul", reason="\x00", status="\x005.1.1"),
+    ]
+    assert provider.post_sendgrid(batch) == 200
+    assert len(provider.returns()) == 4
+    assert provider.status == "bounced"
+
+
+@pytest.mark.trust(64)
+def test_a_body_counts_as_it_is_read_once(provider: Provider) -> None:
+    """What is verified is what is acted on, however often a name stands in it."""
+    ours, other = provider.sns(provider.ses_bounce()), TOPIC.replace("123456789012", "999999999999")
+    doubled = json.dumps(ours)[:-1] + f', "TopicArn": "{other}"}}'
+    assert provider.site.post("/webhooks/ses", content=doubled).status_code == 403
+    swapped = (
+        json.dumps(ours)[:-1] + f', "Message": {json.dumps(json.dumps(provider.ses_bounce("Transient")))}}}'
+    )
+    assert provider.site.post("/webhooks/ses", content=swapped).status_code == 403
+    assert provider.site.post("/webhooks/ses", content=json.dumps([ours])).status_code == 403
+    assert provider.site.post("/webhooks/ses", content=json.dumps(ours | {"x": 1})).status_code == 403
+    renamed = ours | {"Type": "SubscriptionConfirmation", "SubscribeURL": CERTIFICATE_URL, "Token": "x"}
+    assert provider.post_ses(renamed) == 403
+    assert CERTIFICATE_URL not in provider.fetched[1:]
+    assert provider.returns() == []
+    assert provider.post_ses(ours) == 200
+
+
+@pytest.mark.trust(64)
+def test_bodies_that_make_no_sense_change_nothing(provider: Provider) -> None:
+    before = provider.site.dump()
+    login = ("postmark", POSTMARK_SECRET.partition(":")[2])
+    timestamp = str(int(provider.clock().timestamp()))
+    for body in (b"", b"\xff\xfe", b"null", b"1" * 10_000, b'{"a":' * 50_000, b"NaN", b'{"a": [[]]}'):
+        for name in NAMES:
+            assert provider.site.post(f"/webhooks/{name}", content=body).status_code in {400, 401, 403}
+        signature = SENDGRID_KEY.sign(timestamp.encode() + body, ec.ECDSA(hashes.SHA256()))
+        assert provider.send_to_sendgrid(body, timestamp, base64.b64encode(signature).decode()) == 400
+        told = provider.site.post("/webhooks/postmark", content=body, auth=login)
+        assert told.status_code in {200, 400}
+    assert provider.site.dump() == before
+
+
+@pytest.mark.trust(64)
+def test_a_key_of_another_kind_verifies_nothing(
+    sqlite_database: Database, settings: Settings, clock: SettableClock
+) -> None:
+    der = SNS_KEY.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    provider = make_provider(
+        sqlite_database, settings, clock, webhook_sendgrid_key=base64.b64encode(der).decode()
+    )
+    assert provider.post_sendgrid([provider.sendgrid_event()]) == 403
     assert provider.returns() == []
 
 

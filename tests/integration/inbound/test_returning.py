@@ -138,6 +138,29 @@ def test_a_complaint_with_a_hidden_reader_ends_everything(inbound: Inbound, bear
     assert [row.kind for row in inbound.desk.deliveries() if row.status == "queued"] == []
 
 
+@pytest.mark.trust(57, 60)
+def test_whoever_knows_nothing_suppresses_nobody(inbound: Inbound) -> None:
+    delivery = inbound.mail_digest()
+    own = inbound.mail_digest(status="sent")
+    guesses = [
+        f"Message-ID: <{delivery.nonce ^ 1:016x}@example.org>",
+        f"Message-ID: <{2**64 - 1:016x}@example.org>",
+        f"Message-ID: <{delivery.nonce:016x}@elsewhere.example>",
+        f"Return-Path: <bounce+{'a' * 24}@{DOMAIN}>",
+        f"Return-Path: <bounce+{inbound.desk.keyring.bounce_token(delivery.nonce)[:-1]}2@{DOMAIN}>",
+        f"X-Subscriber: {inbound.desk.subscriber().address}\nTo: {inbound.desk.subscriber().address}",
+    ]
+    for guess in guesses:
+        assert inbound.take(reports.complaint(f"fbl@{DOMAIN}", guess), f"fbl@{DOMAIN}") == "unmatched"
+    assert inbound.desk.subscriber().status == "active"
+    # What a bounce says within, of whomever, counts for nothing: it is about the delivery of its envelope.
+    words = f"550 5.1.1 no such user\n {inbound.envelope_sender(delivery)}"
+    inbound.take(reports.bounce("x@example.net", words=words), inbound.envelope_sender(own))
+    with inbound.desk.database.reading() as session:
+        [about] = session.scalars(select(ReturnRow.delivery_id).where(ReturnRow.kind == "hard")).all()
+    assert about == own.id
+
+
 def test_the_address_for_complaints_takes_nothing_else(quick_inbound: Inbound) -> None:
     address = quick_inbound.envelope_sender(quick_inbound.mail_digest())
     raw = reports.bounce(f"fbl@{DOMAIN}") + address.encode()
