@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import BigInteger, Select, and_, bindparam, exists, func, or_, select, true
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from service.bulk import among, is_postgres, numbers, numbers_given, unnested
 from service.digests.accounting import MAILED
@@ -24,6 +24,12 @@ _ASKED = (
     SubscriberRow.paper_count,
     SubscriberRow.last_digest_at,
     SubscriberRow.send_hour,
+)
+_CONDITIONS = (
+    SubscriberRow.status,
+    SubscriberRow.paused_until,
+    SubscriberRow.timezone,
+    SubscriberRow.weekdays,
 )
 FIRST_DIGEST_SPAN = timedelta(hours=24)  # how long after confirming a first digest is still made up for
 
@@ -106,17 +112,18 @@ def find_due_ids(session: Session, group: Group, *, at: datetime, after_id: int 
 
 
 def load_due(session: Session, group: Group, ids: Sequence[int], *, at: datetime) -> list[Due]:
-    """Return those of ``ids``, in their order, who are due still, or were until a moment ago."""
-    taken = exists(
-        select(1).where(
-            # Said of both tables, so that neither is read beyond these people.
-            among(session, DigestRow.subscriber_id, ids),
-            DigestRow.subscriber_id == SubscriberRow.id,
-            DigestRow.issue_date == group.issue_date,
-        )
-    )
-    query = _of(select(*_ASKED), group, at).where(among(session, SubscriberRow.id, ids), ~taken)
-    return _of_group(session.connection().execute(query.order_by(SubscriberRow.id)).all(), group)
+    """Return those of ``ids``, in their order, who are due still, or were until a moment ago.
+
+    Read by their ids and by nothing else, and their digests apart: a server that does not know yet how many
+    people there are, or how many digests this day brings, would read them all for each chunk.
+    """
+    by_id = select(*_ASKED, *_CONDITIONS).where(among(session, SubscriberRow.id, ids)).offset(0).subquery()
+    one = aliased(SubscriberRow, by_id)
+    query = _of(select(*list(by_id.c)[: len(_ASKED)]), group, at, one).order_by(one.id)
+    people = _of_group(session.connection().execute(query).all(), group)
+    rows = session.connection().execute(*_digests_since(session, ids, group.issue_date))
+    taken = {subscriber_id for subscriber_id, day, *_ in rows if day == group.issue_date}
+    return [due for due in people if due.subscriber_id not in taken] if taken else people
 
 
 def find_first(session: Session, now: datetime, *, subscriber_id: int | None = None) -> list[Due]:
@@ -150,20 +157,20 @@ def load_last_scheduled(
     session: Session, subscriber_ids: Sequence[int], *, since: date
 ) -> dict[int, list[datetime]]:
     """Return when each subscriber's scheduled digests of dates from ``since`` on were due."""
-    rows = session.connection().execute(*_last_scheduled(session, subscriber_ids, since))
+    rows = session.connection().execute(*_digests_since(session, subscriber_ids, since))
     found: dict[int, list[datetime]] = {}
-    for subscriber_id, due_at, outcome, is_first in rows:
+    for subscriber_id, _, due_at, outcome, is_first in rows:
         if outcome == MAILED and not is_first:
             found.setdefault(subscriber_id, []).append(due_at)
     return found
 
 
-_SINCE = select(DigestRow.subscriber_id, DigestRow.due_at, DigestRow.outcome, DigestRow.is_first).where(
-    DigestRow.issue_date >= bindparam("since")
-)
+_SINCE = select(
+    DigestRow.subscriber_id, DigestRow.issue_date, DigestRow.due_at, DigestRow.outcome, DigestRow.is_first
+).where(DigestRow.issue_date >= bindparam("since"))
 
 
-def _last_scheduled(
+def _digests_since(
     session: Session, subscriber_ids: Sequence[int], since: date
 ) -> tuple[Select[*tuple[Any, ...]], dict[str, Any]]:
     """Ask for the digests of some people since a date.
@@ -185,18 +192,19 @@ def _each_since() -> Select[*tuple[Any, ...]]:
 _EACH_SINCE = _each_since()
 
 
-def _active(query: Select[*tuple[Any, ...]], at: datetime) -> Select[*tuple[Any, ...]]:
-    return query.where(
-        SubscriberRow.status == Status.ACTIVE,
-        or_(SubscriberRow.paused_until.is_(None), SubscriberRow.paused_until <= at),
-    )
+def _active(
+    query: Select[*tuple[Any, ...]], at: datetime, one: type[SubscriberRow] = SubscriberRow
+) -> Select[*tuple[Any, ...]]:
+    return query.where(one.status == Status.ACTIVE, or_(one.paused_until.is_(None), one.paused_until <= at))
 
 
-def _of(query: Select[*tuple[Any, ...]], group: Group, at: datetime) -> Select[*tuple[Any, ...]]:
-    return _active(query, at).where(
-        SubscriberRow.timezone.in_(group.zones),
-        SubscriberRow.send_hour.in_(group.slots),
-        SubscriberRow.weekdays.bitwise_and(1 << group.issue_date.weekday()) != 0,
+def _of(
+    query: Select[*tuple[Any, ...]], group: Group, at: datetime, one: type[SubscriberRow] = SubscriberRow
+) -> Select[*tuple[Any, ...]]:
+    return _active(query, at, one).where(
+        one.timezone.in_(group.zones),
+        one.send_hour.in_(group.slots),
+        one.weekdays.bitwise_and(1 << group.issue_date.weekday()) != 0,
     )
 
 

@@ -101,7 +101,7 @@ def _columns(given: Columns) -> Columns:
         "status": [Status.QUEUED.value] * len(now),
         "subscriber_id": given.get("subscriber_id", none),
         "digest_id": given.get("digest_id", none),
-        "parameters": [dict(parameters or {}) for parameters in given.get("parameters", none)],
+        "parameters": [parameters or {} for parameters in given.get("parameters", none)],
         "created_at": now,
         "next_at": [at or begun for at, begun in zip(given.get("next_at", none), now, strict=True)],
         "expires_at": given["expires_at"],
