@@ -2,6 +2,8 @@
 
 import signal
 import sys
+from collections import Counter
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +13,16 @@ from service.commands.output import EXIT_PARTLY, EXIT_USAGE, JsonOption, fail, p
 
 if TYPE_CHECKING:
     from service.bootstrap import Parts
+
+BATCH = 1000
+
+
+class ListFormat(StrEnum):
+    """How the list is written out."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
 
 suppressions = typer.Typer(
     help="Addresses that get no mail: they are kept as keyed hashes only.", no_args_is_help=True
@@ -186,6 +198,78 @@ def add_suppressions(
     say(f"{added} suppressed.")
     if unread:
         warn(f"{unread} line(s) hold no mail address")
+        raise typer.Exit(EXIT_PARTLY)
+
+
+@suppressions.command("export")
+def export_suppressions(
+    format_: Annotated[
+        ListFormat, typer.Option("--format", help="csv, or jsonl for a JSON object a line.")
+    ] = ListFormat.CSV,
+) -> None:
+    """Write the list out: keyed hashes, reasons, dates, sources. No address is in it.
+
+    Another installation recognises the hashes only if it has the same secret key, present or retired.
+
+    Examples:
+
+      paperlark suppressions export > suppressions.csv
+
+      paperlark suppressions export --format jsonl | ssh other paperlark suppressions import -
+    """
+    from service.bootstrap import open_parts
+    from service.mail.suppression import entries
+    from service.mail.suppression_list import Entry, as_csv, as_json_lines, keys_of
+
+    parts = open_parts()
+    write = as_csv if format_ is ListFormat.CSV else as_json_lines
+    with parts.database.reading() as session:
+        found = (
+            Entry(address_key=key, reason=reason, since=since, source=source)
+            for key, reason, since, source in entries(session)
+        )
+        for line in write(found, keys_of(parts.keyring)):
+            sys.stdout.write(line)
+
+
+@suppressions.command("import")
+def import_suppressions(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What export wrote; - is standard input.", allow_dash=True)
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only read it and say what would be done.")
+    ] = False,
+) -> None:
+    """Add the entries of another installation's list, and cancel what waits for whom they name.
+
+    Nothing is taken off; of two reasons for one address the graver stays. Lines made with a secret key that
+    is not ours are refused: add it to PAPERLARK_RETIRED_SECRET_KEYS first. May be done again without harm.
+
+    Example: paperlark suppressions import suppressions.csv
+    """
+    from service.bootstrap import open_parts
+    from service.mail.suppression_list import NoEntry, keys_of, read
+    from service.subscribers.suppressing import take_over
+
+    parts = open_parts()
+    now, known = parts.clock(), keys_of(parts.keyring)
+    found, problems = [], Counter[str]()
+    for line in _lines(file):
+        try:
+            entry = read(line, known=known, now=now)
+        except NoEntry as problem:
+            problems[str(problem)] += 1
+        else:
+            found += [entry] if entry is not None else []
+    new = 0
+    for start in range(0, 0 if dry_run else len(found), BATCH):
+        with parts.database.transaction() as session:
+            new += take_over(session, found[start : start + BATCH], now)
+    say(f"{len(found)} read, nothing done." if dry_run else f"{len(found)} taken over, {new} of them new.")
+    for reason, count in problems.most_common():
+        warn(f"{count} line(s) not taken: {reason}")
+    if problems:
         raise typer.Exit(EXIT_PARTLY)
 
 

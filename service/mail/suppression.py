@@ -1,6 +1,6 @@
 """Addresses that get no more mail, kept as keyed hashes: enough to recognise one, not to know it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
@@ -58,6 +58,14 @@ def count_by_reason(session: Session) -> list[tuple[str, str | None, int]]:
         .order_by(SuppressionRow.reason, SuppressionRow.source)
     )
     return [(reason, source, count) for reason, source, count in session.execute(statement)]
+
+
+def entries(session: Session) -> Iterator[tuple[bytes, str, datetime, str | None]]:
+    """Give hash, reason, date and source of all entries, the oldest first, a thousand at a time."""
+    columns = (SuppressionRow.address_key, SuppressionRow.reason, SuppressionRow.since, SuppressionRow.source)
+    statement = select(*columns).order_by(SuppressionRow.since, SuppressionRow.address_key)
+    for address_key, reason, since, source in session.execute(statement.execution_options(yield_per=1000)):
+        yield bytes(address_key), reason, since, source
 
 
 def find(session: Session, keys: Iterable[bytes]) -> list[SuppressionRow]:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from service.keys import Keyring
-from service.mail.alerts import raise_alert
+from service.mail import alerts
 from service.mail.bounce_words import Kind
 from service.mail.delivery import DEAD_WHEN_REPEATED, Status, sources_of
 from service.mail.tables import DeliveryRow, ReturnRow
@@ -114,7 +114,9 @@ def _act(
     if returned.is_leaving:
         return _let_leave(session, keyring, returned, delivery, now)
     if returned.kind is Kind.POLICY:
-        return _tell_operator(session, returned, now)
+        # Not of what tells the operator: that would be told of for ever.
+        is_alert = delivery.kind in alerts.KINDS
+        return Outcome.NOTED if is_alert else _tell_operator(session, returned, now)
     if delivery.subscriber_id is None or returned.kind not in {Kind.HARD, Kind.SOFT, Kind.COMPLAINT}:
         return Outcome.NOTED
     event = Event.COMPLAIN if returned.kind is Kind.COMPLAINT else Event.BOUNCE
@@ -179,7 +181,7 @@ def _tell_operator(session: Session, returned: Returned, now: datetime) -> Outco
     count = session.scalar(
         select(func.count()).where(ReturnRow.kind == Kind.POLICY.value, ReturnRow.received_at > since)
     )
-    raise_alert(
+    alerts.raise_alert(
         session,
         topic="returned for policy",
         headline="Mail comes back for reasons of policy",

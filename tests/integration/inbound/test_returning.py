@@ -213,6 +213,67 @@ def test_a_mail_to_the_leave_address_unsubscribes_at_once_and_again(inbound: Inb
     assert inbound.desk.suppressions() == []
 
 
+ODD_LEAVINGS = {
+    "nothing": b"",
+    "a subject alone": b"Subject: unsubscribe\n\n",
+    "a body alone": b"From: x@example.net\n\nplease no more\n",
+    "HTML": b"Content-Type: text/html\n\n<p>un<b>subscribe</b></p>",
+    "base64": b"Content-Transfer-Encoding: base64\nSubject: =?utf-8?B?dW5zdWI=?=\n\ndW5zdWJzY3JpYmU=\n",
+    "forwarded": b"Subject: Fwd: papers\nFrom: friend@example.net\n\n> unsubscribe\n",
+    "from a machine": b"Auto-Submitted: auto-generated\nFrom: unsubscriber@mail.example\n\n",
+    "signed": b'Content-Type: multipart/signed; boundary="s"\n\n--s\n\nx\n--s--\n',
+    "no mail at all": b"\x00\xff\n\n",
+}
+
+
+@pytest.mark.trust(61, 62)
+def test_programs_unsubscribe_by_mail_in_many_ways_and_no_mail_follows(inbound: Inbound) -> None:
+    desk = inbound.desk
+    address = inbound.leave_address()
+    before = len(desk.deliveries())
+    for name, raw in ODD_LEAVINGS.items():
+        assert (name, inbound.take(raw, address.upper())) == (name, "left")
+    assert desk.subscriber().status == "unsubscribed"
+    assert len(desk.deliveries()) == before
+
+
+@pytest.mark.trust(62)
+@pytest.mark.parametrize(
+    "head",
+    [
+        "To: <{}>",
+        "To: Papers <{}>",
+        "To: x@example.net\nDelivered-To: {}",
+        "X-Original-To: {}",
+        "Envelope-To: {}",
+    ],
+)
+def test_a_leaving_is_known_by_its_head_where_there_is_no_envelope(quick_inbound: Inbound, head: str) -> None:
+    raw = head.format(quick_inbound.leave_address()).encode() + b"\n\n"
+    assert quick_inbound.take(raw) == "left"
+
+
+@pytest.mark.trust(61)
+def test_a_refusal_of_what_tells_the_operator_is_not_told_of(quick_inbound: Inbound) -> None:
+    address = quick_inbound.envelope_sender(quick_inbound.mail_digest(kind="alert"))
+    raw = reports.bounce(address, status="5.7.1", words="blocked by policy")
+    before = len(quick_inbound.desk.deliveries("alert"))
+    assert quick_inbound.take(raw, address) == "noted"
+    assert len(quick_inbound.desk.deliveries("alert")) == before
+
+
+@pytest.mark.trust(57)
+def test_the_same_words_about_two_deliveries_count_for_both(quick_inbound: Inbound) -> None:
+    addresses = [quick_inbound.envelope_sender(quick_inbound.mail_digest()) for _ in range(2)]
+    raw = reports.bounce("somebody@example.net", status="4.2.2", words="full")
+    assert [quick_inbound.take(raw, address) for address in [*addresses, *addresses]] == [
+        "counted",
+        "counted",
+        "duplicate",
+        "duplicate",
+    ]
+
+
 def test_a_bounce_that_gives_our_headers_back_unsubscribes_nobody(quick_inbound: Inbound) -> None:
     envelope = quick_inbound.envelope_sender(quick_inbound.mail_digest())
     given_back = f"List-Unsubscribe: <https://example.org/u>, <mailto:{quick_inbound.leave_address()}>"
