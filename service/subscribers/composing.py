@@ -19,10 +19,11 @@ from service.mail.letters import (
     Letter,
     ManageLetter,
 )
+from service.subscribers.interests import name_of_ours
 from service.subscribers.links import Links
 from service.subscribers.managing import PURPOSES
 from service.subscribers.permission import may_not_be_asked
-from service.subscribers.preferences import describe_schedule, from_json
+from service.subscribers.preferences import Preferences, describe_schedule, from_json
 from service.subscribers.status import Event, Status, step
 from service.subscribers.tables import SubscriberRow, TokenRow
 
@@ -80,7 +81,7 @@ class SubscriberComposer:
             confirm_url=self.links.confirm(self.keyring.sign(Purpose.CONFIRM, token.nonce)),
             requested_at=token.created_at,
             expires_at=token.expires_at,
-            interests=tuple(interest.name for interest in preferences.interests),
+            interests=_harmless_names(preferences),
             schedule=f"{describe_schedule(preferences)}; the first at once",
         )
 
@@ -126,3 +127,14 @@ class SubscriberComposer:
             select(TokenRow).where(TokenRow.nonce.in_(nonces)).execution_options(populate_existing=True)
         )
         return {row.nonce: row for row in rows}
+
+
+def _harmless_names(preferences: Preferences) -> tuple[str, ...]:
+    """Name the interests, but only count those that somebody typed.
+
+    Whoever fills in the form may not own the address: their words must not reach it before it is confirmed.
+    """
+    names = [name_of_ours(interest) for interest in preferences.interests]
+    ours = tuple(name for name in names if name is not None)
+    typed = len(names) - len(ours)
+    return (*ours, f"{typed} in their own words") if typed else ours

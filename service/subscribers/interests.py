@@ -181,6 +181,16 @@ def describe(draft: InterestDraft) -> tuple[tuple[str, str], ...]:
     return tuple((label, text) for label, text in lines if text)
 
 
+def name_of_ours(draft: InterestDraft) -> str | None:
+    """Return what the catalogue or arXiv calls an interest; None where it holds words somebody typed."""
+    if draft.topic:
+        topic = topic_by_slug(draft.topic)
+        return topic.name if topic else None
+    if draft.categories and not (draft.phrases or draft.authors):
+        return _category_name(draft.categories[0])
+    return None
+
+
 def text_of(draft: InterestDraft) -> str:
     """Say the words of an interest as its text box shows them; they read as the same again."""
     topic = topic_by_slug(draft.topic) if draft.topic else None

@@ -32,10 +32,24 @@ def test_an_unknown_address_becomes_pending_and_gets_the_confirmation_mail(desk:
         confirm_url=f"{BASE_URL}/confirm/{desk.confirm_token()}",
         requested_at=desk.clock(),
         expires_at=desk.clock() + timedelta(hours=48),
-        interests=("mamba",),
+        interests=("1 in their own words",),
         schedule="at 07:00 (Europe/Berlin) on Monday to Friday; the first at once",
     )
     assert delivery.queue == "transactional"
+
+
+@pytest.mark.trust(30)
+def test_trust_30_no_word_of_a_stranger_reaches_an_address_that_has_not_confirmed(desk: Desk) -> None:
+    block = {"name": "You have won: http://evil.example/", "text": "claim your prize at http://evil.example/"}
+    desk.sign_up(
+        preferences=some_preferences(
+            topics=["llm-agents"], categories="cs.RO", words="visit evil.example", interests=[block]
+        )
+    )
+
+    [letter] = desk.compose(desk.deliveries()[0])
+    assert isinstance(letter, ConfirmLetter)
+    assert set(letter.interests) == {"LLM agents", "cs.RO (Robotics)", "2 in their own words"}
 
 
 @pytest.mark.trust(68)
@@ -71,7 +85,7 @@ def test_the_newest_choice_counts_while_pending(desk: Desk) -> None:
     desk.sign_up(preferences=some_preferences(words="speech", hour=21))  # within ten minutes: no second mail
 
     assert len(desk.deliveries()) == 1
-    assert desk.compose(*desk.deliveries())[0].interests == ("speech",)
+    assert "at 21:00" in desk.compose(*desk.deliveries())[0].schedule
     desk.confirm(desk.confirm_token())
     assert desk.preferences() == some_preferences(words="speech", hour=21)
 
