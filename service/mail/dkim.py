@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 SIGNED_FIELDS = (
-    "from", "to", "subject", "date", "message-id", "reply-to", "mime-version", "content-type",
+    "from", "to", "cc", "subject", "date", "message-id", "reply-to", "mime-version", "content-type",
     "list-id", "list-unsubscribe", "list-unsubscribe-post", "auto-submitted", "precedence", "feedback-id",
 )  # fmt: skip
 MINIMUM_RSA_BITS = 1024  # RFC 8301; 2048 is what to use
@@ -86,7 +86,7 @@ class Seal:
         own = [field for field in fields if isinstance(field, str)]
         order, listed = _listed([name.lower() for name in names])
         field = (
-            f"DKIM-Signature: v=1; a={signer.algorithm}; c=relaxed/relaxed; d={signer.domain};\r\n"
+            f"DKIM-Signature: v=1; a={signer.algorithm}; c=relaxed/relaxed;\r\n d={signer.domain};\r\n"
             f" s={signer.selector}; t={int(at.timestamp())};\r\n"
             f" h={_folded_list(listed)};\r\n"
         ).encode("ascii")

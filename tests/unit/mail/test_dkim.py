@@ -143,6 +143,13 @@ def test_trust_23_the_fields_that_matter_stand_in_h_once_more_than_they_occur(fi
     assert names.count(field.encode()) == 2
 
 
+@pytest.mark.trust(1)
+def test_trust_1_no_line_of_the_signature_is_longer_than_asked_for(signer: Signer) -> None:
+    domain = "papers.a-university-with-a-long-name.example.org"
+    field, _, _ = signed(Signer(domain, "lark2026", signer.key)).partition(b"\r\nFrom:")
+    assert max(map(len, field.split(b"\r\n"))) <= 78
+
+
 def test_a_changed_body_no_longer_verifies(signer: Signer) -> None:
     assert not verifies(signed(signer).replace(b"notes", b"votes"), signer)
 
