@@ -118,6 +118,14 @@ def test_trust_14_a_heading_and_links_of_their_own_for_each_paper() -> None:
     assert len({link["aria-label"] for link in named}) == len(named) == 25
 
 
+@pytest.mark.trust(14)
+def test_trust_14_what_a_link_is_called_begins_with_what_it_shows() -> None:
+    # WCAG 2.2, 2.5.3: whoever speaks to the screen says what stands there.
+    named = re.findall(r'<a [^>]*aria-label="([^"]*)"[^>]*>([^<]*)</a>', render(a_digest(), IMPRINT).html)
+    assert len(named) == 30
+    assert [label for label, shown in named if not label.startswith(shown)] == []
+
+
 @pytest.mark.trust(13)
 def test_trust_13_the_first_words_tell_what_is_inside() -> None:
     rendered = render(a_digest(trending=3, for_you=2), IMPRINT)
