@@ -120,7 +120,6 @@ class AssemblyPress(Press):
             if size <= templates.HTML_GOAL_BYTES:
                 break
         templates.check_size(size)
-        into_text, into_html = text_list.coded.join, html_list.coded.join
         between = f"--{boundary}\r\n".encode("ascii")
         pieces = page.fill(
             (
@@ -133,7 +132,8 @@ class AssemblyPress(Press):
                 preferences[HTML].coded,
                 leaving[HTML].coded,
             ),
-            [into_text(entry.text) for entry in entries] + [into_html(entry.html) for entry in entries],
+            [_linked(entry.text, text_list.coded) for entry in entries]
+            + [_linked(entry.html, html_list.coded) for entry in entries],
         )
         return Content(_subject((hot or own)[0].title, count), pieces, is_canonical=True)
 
@@ -197,7 +197,7 @@ class _Page:
         """Return the octets of the HTML without its papers, where each of OWN_WORDS has so many."""
         return self._size + sum([times * size for times, size in zip(self._counts, sizes, strict=True)])
 
-    def fill(self, values: tuple[bytes, ...], cards: list[bytes]) -> list[bytes]:
+    def fill(self, values: tuple[bytes, ...], cards: Sequence[Sequence[bytes]]) -> list[bytes]:
         """Return the pieces with everything put in.
 
         ``values`` are the boundary before a part and that at the end, then OWN_WORDS for the text and for
@@ -206,9 +206,13 @@ class _Page:
         pieces = self._pieces.copy()
         for index, value in self._words:
             pieces[index] = values[value]
+        filled: list[bytes] = []
+        start = 0
         for index, card in zip(self._cards, cards, strict=True):
-            pieces[index] = card
-        return pieces
+            filled += pieces[start:index]
+            filled += card
+            start = index + 1
+        return filled + pieces[start:]
 
     def _make_list(self, cards: tuple[Card, ...], limit: int) -> Entry:
         """Join the trending list, which comes first; what stands between papers is counted with the page."""
@@ -219,6 +223,13 @@ class _Page:
             html=_strung([entry.html for entry in entries], html),
             size=sum([entry.size for entry in entries]),
         )
+
+
+def _linked(pieces: Sequence[bytes], link: bytes) -> list[bytes]:
+    """Put the link into each place. Nothing is copied here: most of a message is shared with others."""
+    linked = [link] * (2 * len(pieces) - 1)
+    linked[::2] = pieces
+    return linked
 
 
 def _strung(texts: Sequence[tuple[bytes, ...]], between: Sequence[bytes]) -> tuple[bytes, ...]:
