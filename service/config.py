@@ -1,5 +1,6 @@
 """Settings: one typed object, read once from the environment, refused at the door when unsafe."""
 
+import re
 from base64 import b64decode
 from datetime import timedelta
 from enum import StrEnum
@@ -26,6 +27,11 @@ FREEMAIL_DOMAINS = frozenset(
         "yandex.ru", "qq.com", "163.com", "proton.me", "protonmail.com",
     }
 )  # fmt: skip
+
+# What stands in headers, envelopes and EHLO: found wrong here, before it stops a morning's mail.
+_LABELS = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?")
+_HELO = re.compile(_LABELS.pattern + r"|\[[A-Za-z0-9.:]+\]")
+_LOCAL_PART = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
 
 
 class Environment(StrEnum):
@@ -193,7 +199,30 @@ class Settings(BaseSettings):
             raise ValueError("must be a plain name of at most 60 characters")
         if name.lower().startswith(("re:", "fw:", "fwd:")) or any(ord(c) >= 0x1F000 for c in name):
             raise ValueError("must name the sender only: no 'Re:', no emoji")
+        if "=?" in name or "?=" in name:
+            raise ValueError("must be written as it is read, not as an encoded-word")
         return name
+
+    @field_validator("bounce_domain", "dkim_domain", "list_id")
+    @classmethod
+    def _check_domain(cls, value: str | None) -> str | None:
+        if value is not None and not _LABELS.fullmatch(value):
+            raise ValueError("must be a domain such as news.example.org (as A-labels)")
+        return value
+
+    @field_validator("smtp_helo_name")
+    @classmethod
+    def _check_helo_name(cls, value: str | None) -> str | None:
+        if value is not None and not _HELO.fullmatch(value):
+            raise ValueError("must be a host's name such as mail.example.org, or [192.0.2.1]")
+        return value
+
+    @field_validator("dkim_selector")
+    @classmethod
+    def _check_selectors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_LABELS.fullmatch(selector) for selector in value):
+            raise ValueError("must be selectors such as lark2026")
+        return value
 
     @field_validator("operator_address")
     @classmethod
@@ -211,8 +240,8 @@ class Settings(BaseSettings):
     def _check_address(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        local, at, domain = value.strip().rpartition("@")
-        if not at or not local or "." not in domain or not value.isascii() or any(c.isspace() for c in value):
+        local, _, domain = value.strip().rpartition("@")
+        if not _LOCAL_PART.fullmatch(local) or "." not in domain or not _LABELS.fullmatch(domain):
             raise ValueError("must be an address such as digest@news.example.org (domains as A-labels)")
         if domain.lower() in FREEMAIL_DOMAINS:
             raise ValueError(

@@ -144,6 +144,30 @@ def test_a_relay_that_is_none_is_named_once(url: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("sender_name", "=?utf-8?q?Lark?=", "must be written as it is read"),
+        ("sender_address", "a(b@news.example.org", "must be an address"),
+        ("sender_address", "digest@news.example.org>", "must be an address"),
+        ("contact_address", "a,b@example.org", "must be an address"),
+        ("bounce_domain", "bücher.example.org", "must be a domain"),
+        ("list_id", "digest.example.org> x", "must be a domain"),
+        ("dkim_domain", "example.org; l=0", "must be a domain"),
+        ("dkim_selector", "lark1,lark2;l=0", "must be selectors"),
+        ("smtp_helo_name", "mail example", "must be a host's name"),
+    ],
+)
+def test_what_no_header_can_hold_is_refused_before_a_digest_is_made(name: str, value: str, says: str) -> None:
+    assert said_of(**{name: value}).startswith(f"PAPERLARK_{name.upper()}: {says}")
+
+
+def test_good_names_of_hosts_are_taken() -> None:
+    for name in ("mail.example.org", "relay-1", "[192.0.2.1]", "[IPv6:2001:db8::1]"):
+        assert Settings(smtp_helo_name=name).smtp_helo_name == name
+    assert Settings(bounce_domain="b.example.org", list_id="digest.example.org").list_id
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "postgresql://u:p/w@db:5432/x",
