@@ -301,7 +301,8 @@ def _exit_code(report: "RunReport") -> int:
     if any(tally.relay_problem for tally in tallies):
         return EXIT_FAILED
     undone = any(tally.failed or tally.unknown or tally.deferred or tally.requeued for tally in tallies)
-    return EXIT_PARTLY if undone or report.planned.is_held else 0
+    waits = any(books.deferred or books.queued for books in report.accounting.values())
+    return EXIT_PARTLY if undone or waits or report.planned.is_held else 0
 
 
 def _find_letter(

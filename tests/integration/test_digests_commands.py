@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import typer
 from click.testing import Result
+from sqlalchemy import func, select, update
 from typer.testing import CliRunner
 
 from service.commands import digests as commands
 from service.database import Database
 from service.keys import Keyring
+from service.mail.tables import DeliveryRow
 from service.mailbox.store import MailboxStore
 from tests import digest_world as world
 from tests.conftest import SECRET
@@ -72,6 +74,19 @@ def test_run_due_sends_to_the_local_mailbox_and_prints_the_books(shell: Shell) -
     assert shell.mails() == 3
     assert shell.json("accounting", "--date", "2026-02-13") == report["accounting"]["2026-02-13"]
     assert "due 3, sent 3" in shell("accounting", "--date", "2026-02-13").stdout
+
+
+def test_what_waits_from_an_earlier_run_is_not_told_as_done(shell: Shell, sqlite_database: Database) -> None:
+    shell("run-due", "--at", AT)
+    with sqlite_database.transaction() as session:
+        session.execute(
+            update(DeliveryRow)
+            .where(DeliveryRow.id == select(func.min(DeliveryRow.id)).scalar_subquery())
+            .values(status="deferred", next_at=FRIDAY + 9 * HOUR)
+        )
+
+    report = shell.json("run-due", "--at", "2026-02-13T08:05:00Z", code=3)
+    assert report["accounting"]["2026-02-13"]["deferred"] == 1
 
 
 def test_an_instant_or_date_that_is_none_is_refused(shell: Shell) -> None:
