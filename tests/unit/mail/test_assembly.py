@@ -146,6 +146,16 @@ def test_trust_12_a_large_digest_is_shortened_like_the_plain_one(abstract: str) 
 
 
 @pytest.mark.trust(12)
+@pytest.mark.parametrize("sign", ["&", "大"])
+def test_trust_12_titles_of_costly_signs_are_shortened_like_the_plain_ones(sign: str) -> None:
+    cards = tuple(
+        a_card(number, title=sign * 400, authors=(sign * 120,) * 3, summary=sign * 400, reasons=(sign * 200,))
+        for number in range(30)
+    )
+    assert_same(replace(a_digest(), trending=cards[:15], for_you=cards[15:]))
+
+
+@pytest.mark.trust(12)
 def test_trust_12_what_is_too_large_is_refused_here_too() -> None:
     cards = tuple(a_card(number, title="&" * 400, reasons=("&" * 400,) * 2) for number in range(60))
     with pytest.raises(TooLarge):

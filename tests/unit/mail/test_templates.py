@@ -210,9 +210,22 @@ def test_trust_12_the_largest_digest_stays_below_the_size_that_is_cut(abstract: 
 
 
 @pytest.mark.trust(12)
+@pytest.mark.parametrize("sign", ["&", "大", "😀", '"'])
+def test_trust_12_titles_of_costly_signs_are_shortened_rather_than_nothing_sent(sign: str) -> None:
+    letter = the_longest_digest(sign * 5000, title=sign)
+    rendered = render(letter, IMPRINT)
+    assert len(rendered.html.encode()) <= 90_000
+    assert Page(rendered.html).text.count("Details") == rendered.text.count("Details:") == 30
+    assert set(re.findall(r'href="(http[^"]+)"', rendered.html)) == set(
+        re.findall(r"https?://\S+", rendered.text)
+    )
+
+
+@pytest.mark.trust(12)
 def test_trust_12_what_cannot_be_made_small_enough_is_not_made() -> None:
+    letter = the_longest_digest("x", title="&")
     with pytest.raises(TooLarge):
-        render(the_longest_digest("x", title="&"), IMPRINT)
+        render(replace(letter, for_you=letter.for_you * 3), IMPRINT)
 
 
 @pytest.mark.trust(12)
