@@ -35,7 +35,7 @@ from sqlalchemy.types import TypeEngine
 from service.bulk import among, is_postgres, numbers, numbers_given, packed, unnested
 from service.mail.composing import Claimed
 from service.mail.delivery import HELD_BACK, WAITING, Outcome, Status, Step, sources_of
-from service.mail.sweeping import LOST_AT_MOST
+from service.mail.sweeping import LOST_AT_MOST, LOST_OFTEN
 from service.mail.tables import IS_WAITING, DeliveryRow
 from service.packed import PackedNumbers
 
@@ -81,15 +81,15 @@ def claim(
 ) -> list[Claimed]:
     """Take up to ``limit`` waiting deliveries of ``kinds`` for ``holder``, the longest waiting first.
 
-    With ``is_suspect`` one of those whose worker went down before it could send them: each is made alone, so
-    that the one that did it is known by it. On Postgres rows that others are taking are passed over; SQLite
-    has one writer at a time anyway.
+    With ``is_suspect`` those whose worker went down before it could send them: a few together the first time,
+    then each alone, so that the one that did it is known by it. On Postgres rows that others are taking are
+    passed over; SQLite has one writer at a time anyway.
     """
     values: dict[str, object] = {"c_queue": queue, "c_kinds": list(kinds), "c_now": now}
     rows: Sequence[Row[Any]] = ()
     # One count after the other, each in the order of the index: there may be many thousands of suspects.
     for lost in range(1, LOST_AT_MOST + 1) if is_suspect else (0,):
-        values |= {"c_lost": lost, "c_limit": 1 if is_suspect else limit}
+        values |= {"c_lost": lost, "c_limit": limit if lost < LOST_OFTEN else 1}
         if rows := session.connection().execute(_claiming(), values).all():
             break
     # Locked until the commit: nobody can have changed them since they were read.

@@ -49,6 +49,7 @@ logger = structlog.get_logger()
 
 CHUNK = 500
 RENEW_AFTER = CLAIM_LEASE / 3  # what is claimed and waits for its window
+SUSPECTS = 16  # made together the first time: most are innocent
 SUSPECTS_IN_A_ROW = 50
 DIGEST = "digest"
 WAIT_HERE_SECONDS = 20.0  # for a limit; who has to wait longer waits in the queue
@@ -204,7 +205,7 @@ class _Run:
             if chunk > 0 and len(self.waiting) < WAITING_AT_MOST and self._anything_waits():
                 if not await self._relay_is_ready():
                     break
-                claimed = self._claim_chunk(chunk) or await self._claim_suspect()
+                claimed = self._claim_chunk(chunk) or await self._claim_suspects(chunk)
                 taken += claimed
             if not (claimed or self.waiting):
                 break
@@ -306,11 +307,11 @@ class _Run:
         self.claimed = []
         return count
 
-    async def _claim_suspect(self) -> int:
-        """Claim one that may take us down, once all that was sent before it is written down."""
+    async def _claim_suspects(self, limit: int) -> int:
+        """Claim a few that may take us down, once all that was sent before them is written down."""
         await self._land(0)
         self._turn({})
-        return self._claim(1, is_suspect=True)
+        return self._claim(min(SUSPECTS, limit), is_suspect=True)
 
     def _compose_claimed(self, session: Session, claimed: Sequence[Claimed]) -> list[tuple[Claimed, Letter]]:
         composed = self._compose(session, claimed)

@@ -12,9 +12,10 @@ from sqlalchemy.sql.elements import ColumnElement, TextClause
 from service.mail.delivery import Status
 from service.mail.tables import IS_LEASED, IS_WAITING, DeliveryRow
 
-# A worker that goes down takes all it held along. From then on each of these is made alone (claiming.claim);
-# the one that takes its worker down twice when it is alone is set aside.
-LOST_AT_MOST = 2
+# A worker that goes down takes all it held along. These are then made a few at a time, and those that are
+# lost once more each alone (claiming.claim); the one that takes its worker down twice alone is set aside.
+LOST_OFTEN = 2
+LOST_AT_MOST = 3
 # No lease is so long: who gave it looked at a clock that ran ahead.
 NO_LEASE = timedelta(days=1)
 

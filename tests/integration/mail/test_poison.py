@@ -62,7 +62,7 @@ def in_a_child(work: Callable[[], None]) -> int:
 
 @pytest.mark.trust(108, 114)
 @pytest.mark.parametrize("where", ["compose", "prepare"])
-def test_trust_108_a_deadly_letter_kills_three_workers_at_most_and_no_other_is_lost(
+def test_trust_108_a_deadly_letter_kills_four_workers_at_most_and_no_other_is_lost(
     database: Database, database_url: str, clock: SettableClock, keyring: Keyring, tmp_path: Path, where: str
 ) -> None:
     queue_digests(database, COUNT, clock(), expires_at=clock() + 3 * DAY)
@@ -94,8 +94,8 @@ def test_trust_108_a_deadly_letter_kills_three_workers_at_most_and_no_other_is_l
         database.close()
         if not swept.total and not any(row.status == Status.QUEUED for row in rows(database)):
             break
-    # Once in company, twice alone.
-    assert deaths == 3
+    # Once in company, once among a few, twice alone.
+    assert deaths == 4
     ended = {row.subscriber_id: (row.status, row.reason) for row in rows(database)}
     assert ended.pop(POISON) == ("failed", "poison")
     taken = Counter(log.read_text().split())
@@ -109,12 +109,13 @@ def test_trust_108_a_deadly_letter_kills_three_workers_at_most_and_no_other_is_l
     )
 
 
-def test_who_was_lost_in_anothers_company_is_sent_alone_and_late_but_sent(
+def test_who_was_lost_in_anothers_company_is_sent_late_among_a_few_then_alone(
     database: Database, clock: SettableClock, keyring: Keyring
 ) -> None:
     queue_digests(database, 6, clock())
     with database.transaction() as session:
-        session.execute(update(DeliveryRow).where(DeliveryRow.subscriber_id <= 3).values(lost_count=1))
+        session.execute(update(DeliveryRow).where(DeliveryRow.subscriber_id <= 4).values(lost_count=1))
+        session.execute(update(DeliveryRow).where(DeliveryRow.subscriber_id <= 2).values(lost_count=2))
     chunks: list[int] = []
 
     class Counting(SampleComposer):
@@ -133,5 +134,5 @@ def test_who_was_lost_in_anothers_company_is_sent_alone_and_late_but_sent(
         queue=outbox.BULK,
         worker="w",
     )
-    assert chunks == [3, 1, 1, 1]
+    assert chunks == [2, 2, 1, 1]
     assert len(relay.parcels) == 6
