@@ -24,8 +24,8 @@ SHARED_TEXTS = 4096  # cut or wrapped once, though a paper stands in thousands o
 ABSTRACT_CHARACTERS = 900
 ALL_ABSTRACTS_CHARACTERS = 18_000
 REASONS_SHOWN = 2
-# Tried in turn until the HTML is small enough. With the last, below nothing, a paper is little more than a short
-# title and its links: long titles in a far script must not cost anybody the whole digest.
+# Tried in turn until the HTML is small enough. With the last, below nothing, a paper is little more than a
+# short title and its links: long titles in a far script must not cost anybody the whole digest.
 ABSTRACT_SHARES = (1.0, 0.6, 0.35, 0.0, -1.0)
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
