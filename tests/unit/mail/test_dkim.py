@@ -1,5 +1,8 @@
 """Signatures, judged by an independent verifier (trust 23, 32)."""
 
+import base64
+import hashlib
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -95,6 +98,34 @@ def test_trust_23_a_second_verifier_agrees() -> None:
         assert rsa_said == "rsa-sha256 pass"
         assert ed25519_said in {"ed25519-sha256 pass", "ed25519-sha256 invalid"}
         assert not any("pass" in line for line in results(data.replace(b"notes", b"votes")))
+
+
+def relaxed(field: bytes) -> bytes:
+    name, _, value = field.partition(b":")
+    return name.lower() + b":" + re.sub(rb"[ \t]+", b" ", value.replace(b"\r\n", b"")).strip()
+
+
+@pytest.mark.trust(23)
+@pytest.mark.parametrize("kind", [Press, AssemblyPress])
+def test_trust_23_ed25519_verifies_by_the_letter_of_the_rfcs_too(kind: type[Press]) -> None:
+    """A verifier written here from RFC 6376 and 8463, for Mail::DKIM may know no Ed25519."""
+    signer = Signer("news.example.org", "lark1", KEYS["ed25519"])
+    data = kind(a_sender(signers=(signer,)), KEYRING).make(a_digest(), nonce=7, at=AT).data
+    head, _, body = data.partition(b"\r\n\r\n")
+    signature, *fields = re.split(rb"\r\n(?![ \t])", head)
+    tags = dict(tag.strip().split(b"=", 1) for tag in signature.partition(b":")[2].split(b";"))
+    lines = [re.sub(rb"[ \t]+", b" ", line).rstrip(b" ") for line in body.split(b"\r\n")]
+    hashed = hashlib.sha256(b"\r\n".join(lines).rstrip(b"\r\n") + b"\r\n").digest()
+    assert base64.b64decode(tags[b"bh"]) == hashed
+
+    signed_text = b""
+    for name in b"".join(tags[b"h"].split()).split(b":"):
+        places = [place for place, one in enumerate(fields) if one.lower().startswith(name + b":")]
+        if places:
+            signed_text += relaxed(fields.pop(places[-1])) + b"\r\n"
+    signed_text += relaxed(signature[: signature.rindex(b" b=") + len(b" b=")])
+    key = ed25519.Ed25519PublicKey.from_public_bytes(base64.b64decode(signer.record.partition("p=")[2]))
+    key.verify(base64.b64decode(tags[b"b"]), hashlib.sha256(signed_text).digest())
 
 
 def test_keys_change_without_a_mail_unsigned(tmp_path: Path) -> None:
