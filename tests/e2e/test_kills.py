@@ -172,6 +172,7 @@ def judge(stage: Stage, kills: int) -> None:
     stage.run("run-due", "--at", later.isoformat(), "--json")
     books = json.loads(stage.run("accounting", "--date", issue_date, "--json"))
     copies = Counter(stage.accepted())
+    print(f"{kills} kills: {books}; {PEOPLE - len(copies)} never arrived")  # for whoever asks (-rP)
 
     assert {reader: count for reader, count in copies.items() if count > 1} == {}
     assert {
