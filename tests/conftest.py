@@ -17,6 +17,7 @@ from service.database import Database
 from service.keys import Keyring
 from service.migrations import migrate
 from tests import servers
+from tests.outages import Disk, limited_files, small_disk
 
 SECRET = "a-secret-for-tests-only-0123456789-abcdef"
 LOOPBACK = ("127.", "::1", "localhost")
@@ -160,3 +161,12 @@ def recorded_data() -> Path:
     if not (folder / "hf_daily").is_dir():
         pytest.skip("the recorded data is not beside the checkout (set PAPERLARK_TEST_DATA to its folder)")
     return folder
+
+
+@pytest.fixture(params=[small_disk, limited_files])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
+    """A disk of one's own that can be filled and freed."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with request.param(folder) as made:
+        yield made

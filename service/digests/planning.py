@@ -69,6 +69,7 @@ def plan_due(
     Stops between two chunks when ``should_stop`` says so; the next tick goes on from what the rows say.
     """
     is_held = hold.check(database, settings.data_dir, now) is not None
+    skipping.put_right(database, now)
     planned, skipped = 0, Counter[str]()
     if not is_held:
         shelves = Shelves(now, patience=patience(settings), phrases=phrases)

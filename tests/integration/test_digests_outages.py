@@ -1,7 +1,6 @@
 """Planning and the mark, where the disk is full, the database goes away, or the clock is off."""
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from service.subscribers.links import Links
 from service.subscribers.tables import SubscriberRow
 from tests import digest_world as world
 from tests.integration.mail.test_sending import SampleComposer
-from tests.outages import AFTER, BEFORE, Disk, breaking_line, limited_files, small_disk
+from tests.outages import AFTER, BEFORE, Disk, breaking_line, limited_files
 
 FRIDAY = datetime(2026, 2, 13, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -38,14 +37,6 @@ def stock(database: Database, keyring: Keyring, people: int = PEOPLE) -> None:
     world.note_run(database, FRIDAY + 7 * HOUR)
     world.note_tick(database, FRIDAY)
     world.add_people(database, [world.a_person(n, keyring) for n in range(1, people + 1)])
-
-
-@pytest.fixture(params=[small_disk, limited_files])
-def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    with request.param(folder) as made:
-        yield made
 
 
 def judge(database: Database) -> None:

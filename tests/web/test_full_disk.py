@@ -1,7 +1,6 @@
 """A form that is posted while the disk is full: said so, nothing half done, and taken the next time."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import structlog
@@ -12,16 +11,8 @@ from service.clock import SettableClock
 from service.config import Settings
 from service.database import Database
 from service.migrations import migrate
-from tests.outages import Disk, limited_files, small_disk
+from tests.outages import Disk
 from tests.web.conftest import ADDRESS, Visitor, make_visitor
-
-
-@pytest.fixture(params=[small_disk, limited_files])
-def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    with request.param(folder) as made:
-        yield made
 
 
 @pytest.fixture

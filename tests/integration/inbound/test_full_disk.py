@@ -2,7 +2,6 @@
 
 import smtplib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import structlog
@@ -16,15 +15,7 @@ from service.migrations import migrate
 from tests import reports
 from tests.integration.inbound.conftest import Inbound, make_inbound
 from tests.integration.inbound.test_receiver import a_receiver, connection, hand_over, run_with
-from tests.outages import Disk, limited_files, small_disk
-
-
-@pytest.fixture(params=[small_disk, limited_files])
-def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    with request.param(folder) as made:
-        yield made
+from tests.outages import Disk
 
 
 @pytest.fixture

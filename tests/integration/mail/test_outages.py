@@ -2,9 +2,8 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 import structlog
@@ -25,7 +24,7 @@ from service.mail.sweeping import sweep
 from service.mail.transport import SmtpRelay
 from service.migrations import migrate
 from tests.integration.mail.test_sending import deliver, queue_digests, rows, statuses
-from tests.outages import AFTER, BEFORE, Disk, breaking_line, limited_files, small_disk
+from tests.outages import AFTER, BEFORE, Disk, breaking_line
 from tests.relays import ScriptedRelay, scripted_relay
 
 WINDOW, PEOPLE = 8, 40
@@ -64,14 +63,6 @@ def judge(database: Database, server: ScriptedRelay, *, most_unknown: int = WIND
         int(one.partition("@")[0].removeprefix("reader")) for one in copies
     }
     assert without <= {row.subscriber_id for row in rows(database) if row.status == "unknown"}
-
-
-@pytest.fixture(params=[small_disk, limited_files])
-def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    with request.param(folder) as made:
-        yield made
 
 
 @pytest.mark.trust(102, 104)
