@@ -148,11 +148,6 @@ def insert_new_columns(
     return list(map(tuple, session.connection().execute(new, _rows(columns))))
 
 
-def by_column(rows: Rows) -> tuple[frozenset[str], dict[str, Any]]:
-    """Return the values of rows by column, and which columns have one value for all: that is given once."""
-    return _apart(_columns(rows))
-
-
 def _columns(rows: Rows) -> Columns:
     return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
 

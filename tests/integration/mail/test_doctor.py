@@ -194,7 +194,7 @@ def run(*words: str, environment: dict[str, str] | None = None) -> Result:
 
 
 def test_the_doctor_passes_a_migrated_database_and_fails_a_missing_one(
-    sqlite_url: str, tmp_path: Path, redis_url: str
+    sqlite_url: str, postgres_url: str, tmp_path: Path, redis_url: str
 ) -> None:
     environment = {
         "PAPERLARK_DATA_DIR": str(tmp_path),
@@ -206,6 +206,11 @@ def test_the_doctor_passes_a_migrated_database_and_fails_a_missing_one(
     assert good.exit_code == 0
     assert found["database"]["state"] == "pass"
     assert "answers" in found["broker"]["found"]
+
+    careless = run("doctor", "--json", environment=environment | {"PAPERLARK_DATABASE_URL": postgres_url})
+    database = next(one for one in json.loads(careless.stdout) if one["name"] == "database")
+    # That of the tests forgets what it confirmed when it is killed: it is quick that way.
+    assert (database["state"], "fsync and synchronous_commit off" in database["found"]) == ("warn", True)
 
     missing = environment | {"PAPERLARK_DATABASE_URL": f"sqlite:///{tmp_path}/none.sqlite3"}
     bad = run("doctor", environment=missing)
