@@ -11,11 +11,10 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
-from sqlalchemy import Row, Select, Text, cast, func, literal, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import Row, Select, Text, cast, select
 from sqlalchemy.orm import Session
 
-from service.bulk import among, is_postgres
+from service.bulk import among
 from service.digests.tables import DigestRow
 from service.mail.composing import Claimed, Refusal
 from service.mail.letters import Card, DigestLetter, Letter
@@ -25,11 +24,10 @@ from service.papers.tables import PaperRow
 from service.ranking.corpus import Corpus
 from service.ranking.muting import muted
 from service.ranking.values import Profile
-from service.subscribers.libraries import keeping
 from service.subscribers.links import Holder, Links
-from service.subscribers.profiles import load_profiles
+from service.subscribers.profiles import load_interest_names, load_profiles
 from service.subscribers.status import Status
-from service.subscribers.tables import InterestRow, SubscriberRow
+from service.subscribers.tables import SubscriberRow
 
 KINDS = ("digest",)
 AUTHORS_SHOWN = 3
@@ -38,8 +36,7 @@ Columns = Row[*tuple[Any, ...]]
 LINES = 16_384  # lines of selections kept, read: a third of a kilobyte each
 CARDS = 8_192
 
-_DIGEST, _PERSON, _INTEREST = DigestRow.__table__.c, SubscriberRow.__table__.c, InterestRow.__table__.c
-_APART = "\x1f"  # stands between the names of interests, in which no control sign can
+_DIGEST, _PERSON = DigestRow.__table__.c, SubscriberRow.__table__.c
 # What a card shows of a paper as it stands now.
 _PAPER = (
     PaperRow.id,
@@ -122,7 +119,7 @@ class DigestComposer:
         desk = _Desk(
             items=items,
             cards=self.shelf.load(session, {item for each in items.values() for item in each}),
-            libraries=keeping.load_names(session, list(people)),
+            interests=load_interest_names(session, list(people)),
             changed=_load_changes(session, changed, (item for each in items.values() for item in each)),
             suppressed=self._suppressed(session, people),
             links=self.links,
@@ -140,13 +137,6 @@ class DigestComposer:
 
 def _wanted(session: Session, digest_ids: Sequence[int], now: datetime) -> Select[*tuple[Any, ...]]:
     """Ask for digests together with whom they are for, as consent stands at this moment."""
-    names = select(_INTEREST.name).where(_INTEREST.subscriber_id == _PERSON.id)
-    if is_postgres(session):
-        in_order = aggregate_order_by(literal(_APART), _INTEREST.position)
-        interests = names.with_only_columns(func.string_agg(_INTEREST.name, in_order)).scalar_subquery()
-    else:  # it takes them in the order of a query below
-        below = names.order_by(_INTEREST.position).correlate(SubscriberRow.__table__).subquery()
-        interests = select(func.group_concat(below.c.name, _APART)).scalar_subquery()
     return (
         select(
             _DIGEST.id,
@@ -160,7 +150,6 @@ def _wanted(session: Session, digest_ids: Sequence[int], now: datetime) -> Selec
             _PERSON.token_version,
             (_PERSON.paused_until > now).label("is_paused"),
             (_PERSON.updated_at > _DIGEST.planned_at).label("is_changed"),
-            interests.label("interests"),
         )
         .join_from(DigestRow.__table__, SubscriberRow.__table__, isouter=True)
         .where(among(session, DigestRow.id, digest_ids))
@@ -196,7 +185,7 @@ class _Desk:
 
     items: Mapping[int, Sequence[Item]]  # by digest
     cards: Mapping[Item, Card]  # of the papers that are there
-    libraries: Mapping[int, Sequence[str]]  # their names by person
+    interests: Mapping[int, tuple[str, ...]]  # their names by person
     changed: Mapping[int, "_Change"]  # who has mutes and changed something since it was planned
     suppressed: Collection[int]
     links: Links
@@ -215,13 +204,12 @@ class _Desk:
             items = _without_muted(items, change)
         if not items:
             return Refusal("muted")
-        names = row.interests.split(_APART) if row.interests else ()
         return compose_letter(
             row,
             row.issue_date,
             items,
             cards=self.cards,
-            interests=(*names, *self.libraries.get(row.subscriber_id, ())),
+            interests=self.interests.get(row.subscriber_id, ()),
             is_first=row.is_first,
             notice=delivery.parameters.get("notice"),
             links=self.links,
