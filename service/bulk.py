@@ -41,7 +41,6 @@ from service.packed import Packed, PackedNumbers, PackedOctets
 
 # Parts written JSON, in which it can't stand. As an array every quote in it would have to be escaped.
 _PART = "\x1e"
-Rows = Sequence[Mapping[str, Any]]
 Columns = Mapping[str, Sequence[Any]]  # the values of rows by column, all of one length
 
 
@@ -113,13 +112,8 @@ def numbers_given(name: str, kind: TypeEngine[Any]) -> ColumnElement[Any]:
     return cast(bindparam(name, type_=Text), ARRAY(kind))
 
 
-def insert_many(session: Session, table: Table, rows: Rows) -> None:
-    """Insert rows, which all have the same keys. What they don't name takes the database's default."""
-    insert_columns(session, table, _columns(rows))
-
-
 def insert_columns(session: Session, table: Table, columns: Columns) -> None:
-    """Insert rows that are given by column."""
+    """Insert rows that are given by column. What they don't name takes the database's default."""
     if not _count(columns):
         return
     if is_postgres(session):
@@ -129,15 +123,10 @@ def insert_columns(session: Session, table: Table, columns: Columns) -> None:
         session.connection().execute(insert(table), _rows(columns))
 
 
-def insert_new(session: Session, table: Table, rows: Rows, *, key: tuple[str, ...]) -> list[tuple[Any, ...]]:
-    """Insert the rows whose ``key`` is not there yet; return the id and the key of each one inserted."""
-    return insert_new_columns(session, table, _columns(rows), key=key)
-
-
 def insert_new_columns(
     session: Session, table: Table, columns: Columns, *, key: tuple[str, ...]
 ) -> list[tuple[Any, ...]]:
-    """Insert rows that are given by column, as :func:`insert_new` does."""
+    """Insert the rows whose ``key`` is not there yet; return the id and the key of each one inserted."""
     if not _count(columns):
         return []
     returned = [table.c.id, *(table.c[name] for name in key)]
@@ -146,10 +135,6 @@ def insert_new_columns(
         return list(map(tuple, session.connection().execute(statement, values)))
     new = sqlite.insert(table).on_conflict_do_nothing(index_elements=key).returning(*returned)
     return list(map(tuple, session.connection().execute(new, _rows(columns))))
-
-
-def _columns(rows: Rows) -> Columns:
-    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
 
 
 def _rows(columns: Columns) -> list[dict[str, Any]]:

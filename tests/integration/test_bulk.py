@@ -1,6 +1,6 @@
 """Arrays and rows by the thousand, on SQLite and on Postgres alike."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import any_, literal, select, text
 from sqlalchemy.exc import IntegrityError
 
-from service.bulk import among, insert_many, insert_new, packed
+from service.bulk import Columns, among, insert_columns, insert_new_columns, packed
 from service.database import Database, JsonText
 from service.digests.tables import DigestRow
 from service.mail.suppression import suppress, suppressed
@@ -37,6 +37,10 @@ def digest(day: int, **changes: object) -> dict[str, object]:
     } | changes  # fmt: skip
 
 
+def by_column(rows: Sequence[Mapping[str, object]]) -> Columns:
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 700])
 def test_rows_come_back_as_they_were_given(database: Database, count: int) -> None:
     rows = [
@@ -49,7 +53,7 @@ def test_rows_come_back_as_they_were_given(database: Database, count: int) -> No
         for number in range(count)
     ]
     with database.transaction() as session:
-        insert_many(session, DELIVERIES, rows)
+        insert_columns(session, DELIVERIES, by_column(rows))
     with database.reading() as session:
         kept = session.execute(select(DELIVERIES).order_by(DELIVERIES.c.nonce)).mappings().all()
     assert [{name: row[name] for name in delivery(0)} for row in kept] == rows
@@ -57,7 +61,9 @@ def test_rows_come_back_as_they_were_given(database: Database, count: int) -> No
 
 def test_what_all_rows_share_is_each_rows_own(database: Database) -> None:
     with database.transaction() as session:
-        insert_many(session, DELIVERIES, [delivery(number, parameters={"a": [1]}) for number in (1, 2)])
+        insert_columns(
+            session, DELIVERIES, by_column([delivery(number, parameters={"a": [1]}) for number in (1, 2)])
+        )
         assert [row.parameters for row in session.scalars(select(DeliveryRow))] == [{"a": [1]}] * 2
 
 
@@ -65,7 +71,10 @@ def test_of_rows_with_a_known_key_the_first_stays(database: Database) -> None:
     def insert(*days: int) -> list[int]:
         with database.transaction() as session:
             rows = [digest(day, subscriber_id=None, selection=JsonText(f"[{day}]")) for day in days]
-            return [day.toordinal() for _, _, day in insert_new(session, DIGESTS, rows, key=KEY)]
+            return [
+                day.toordinal()
+                for _, _, day in insert_new_columns(session, DIGESTS, by_column(rows), key=KEY)
+            ]
 
     first = AT.date().toordinal()
     # Without a subscriber no key is the same as another (SQL's null).
@@ -76,7 +85,7 @@ def test_of_rows_with_a_known_key_the_first_stays(database: Database) -> None:
 
 def test_a_row_that_breaks_a_rule_takes_all_with_it(database: Database) -> None:
     with pytest.raises(IntegrityError), database.transaction() as session:
-        insert_many(session, DELIVERIES, [delivery(1), delivery(2), delivery(3, nonce=1)])
+        insert_columns(session, DELIVERIES, by_column([delivery(1), delivery(2), delivery(3, nonce=1)]))
     with database.reading() as session:
         assert session.scalars(select(DeliveryRow)).all() == []
 
@@ -84,7 +93,7 @@ def test_a_row_that_breaks_a_rule_takes_all_with_it(database: Database) -> None:
 @pytest.mark.parametrize("wanted", [[], [2], [2, 3, 99], list(range(1000))])
 def test_what_is_among_many_is_found(database: Database, wanted: list[int]) -> None:
     with database.transaction() as session:
-        insert_many(session, DELIVERIES, [delivery(number) for number in range(1, 6)])
+        insert_columns(session, DELIVERIES, by_column([delivery(number) for number in range(1, 6)]))
         found = session.scalars(select(DeliveryRow.nonce).where(among(session, DeliveryRow.nonce, wanted)))
         assert sorted(found) == sorted({*wanted} & {*range(1, 6)})
 
