@@ -142,12 +142,13 @@ def test_a_complaint_with_a_hidden_reader_ends_everything(inbound: Inbound, bear
 def test_whoever_knows_nothing_suppresses_nobody(inbound: Inbound) -> None:
     delivery = inbound.mail_digest()
     own = inbound.mail_digest(status="sent")
+    token = inbound.desk.keyring.bounce_token(delivery.nonce)
     guesses = [
         f"Message-ID: <{delivery.nonce ^ 1:016x}@example.org>",
         f"Message-ID: <{2**64 - 1:016x}@example.org>",
         f"Message-ID: <{delivery.nonce:016x}@elsewhere.example>",
         f"Return-Path: <bounce+{'a' * 24}@{DOMAIN}>",
-        f"Return-Path: <bounce+{inbound.desk.keyring.bounce_token(delivery.nonce)[:-1]}2@{DOMAIN}>",
+        f"Return-Path: <bounce+{token[:-1]}{'3' if token.endswith('2') else '2'}@{DOMAIN}>",
         f"X-Subscriber: {inbound.desk.subscriber().address}\nTo: {inbound.desk.subscriber().address}",
     ]
     for guess in guesses:
