@@ -129,11 +129,12 @@ class Line:
                     if not self._left:
                         self.cuts += 1
                         if self._when == BEFORE:
-                            break
+                            self._cut()
+                            return
                         is_last.set()
                 server.sendall(data)
         if not is_last.is_set():
-            self._cut()
+            _end(client, server)
 
     def _answer(self, server: socket.socket, client: socket.socket, is_last: threading.Event) -> None:
         with contextlib.suppress(OSError):
@@ -141,14 +142,19 @@ class Line:
                 if is_last.is_set():
                     break
                 client.sendall(data)
-        self._cut() if is_last.is_set() else client.close()
+        self._cut() if is_last.is_set() else _end(client, server)
 
     def _cut(self) -> None:
-        for end in self._open:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-        self._open.clear()
+        # Not those that come meanwhile: who sees the first one end opens another at once.
+        open_until_now, self._open = self._open, []
+        _end(*open_until_now)
+
+
+def _end(*sockets: socket.socket) -> None:
+    for one in sockets:
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+        one.close()
 
 
 @contextmanager
