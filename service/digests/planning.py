@@ -2,12 +2,18 @@
 
 Planning may run twice at once, late, or with a clock that jumps: the row for a subscriber and a date is
 unique, whoever inserts it goes on, and nobody else does.
+
+While one chunk is written, in a thread of its own, the next is read and chosen. The threads have nothing in
+common but the drafts handed over.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby, islice
 from operator import attrgetter, itemgetter
 
@@ -73,15 +79,13 @@ def plan_due(
     planned, skipped = 0, Counter[str]()
     if not is_held:
         shelves = Shelves(now, patience=patience(settings), phrases=phrases)
-        window: timedelta | None = None
-        for chunk in _due_chunks(database, now):
-            window = _window(database, spread) if window is None else window
-            drafts = _plan_chunk(database, shelves, chunk, settings, window)
-            planned += sum(draft.is_mailed for draft in drafts)
-            skipped.update(draft.skip_reason for draft in drafts if draft.skip_reason)
-            progress(planned, None, "digests planned")
-            if should_stop():
-                return PlanTally(planned=planned, skipped=dict(skipped))
+        with closing(_plan_chunks(database, shelves, settings, spread)) as chunks:
+            for stored in chunks:
+                planned += sum(draft.is_mailed for draft in stored)
+                skipped.update(draft.skip_reason for draft in stored if draft.skip_reason)
+                progress(planned, None, "digests planned")
+                if should_stop():
+                    return PlanTally(planned=planned, skipped=dict(skipped))
     skipped.update(skipping.record_passed(database, now, patience=patience(settings)))
     if planned or skipped:
         log.info("digests_planned", planned=planned, skipped=dict(skipped))
@@ -103,10 +107,11 @@ def plan_first(
     """
     if hold.check(database, settings.data_dir, now) is not None:
         return False
+    shelves = Shelves(now, patience=patience(settings), phrases=phrases)
     with database.reading() as session:
         found = find_first(session, now, subscriber_id=subscriber_id)
-    shelves = Shelves(now, patience=patience(settings), phrases=phrases)
-    return any(draft.is_mailed for draft in _plan_chunk(database, shelves, found, settings))
+        drafts = draft_digests(session, shelves, found)
+    return any(draft.is_mailed for draft in _store(database, drafts, now, settings=settings))
 
 
 def patience(settings: Settings) -> timedelta:
@@ -114,25 +119,55 @@ def patience(settings: Settings) -> timedelta:
     return max(SHORTEST_PATIENCE, 3 * settings.collect_interval)
 
 
-def _due_chunks(database: Database, now: datetime) -> Iterator[Sequence[Due]]:
-    """Give who is due, in chunks; first digests before all others, for somebody waits for them."""
+def _plan_chunks(
+    database: Database, shelves: Shelves, settings: Settings, spread: Spread | None
+) -> Generator[Sequence[Draft]]:
+    """Plan whoever is due, chunk by chunk; give what was stored of each.
+
+    Whatever ends it, a soft time limit amid a statement too, waits until what is being written is written.
+    """
+    store = partial(_store, database, now=shelves.now, settings=settings)
+    window: timedelta | None = None
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning") as writer:
+        for chunks in _due(database, shelves.now):
+            writing: Future[Sequence[Draft]] | None = None
+            for chunk in chunks:
+                window = _window(database, spread) if window is None else window
+                with database.reading() as session:
+                    drafts = draft_digests(session, shelves, chunk)
+                if writing is not None:
+                    yield writing.result()
+                writing = writer.submit(store, drafts, spread=window)
+            if writing is not None:
+                yield writing.result()
+
+
+def _due(database: Database, now: datetime) -> Iterator[Iterator[Sequence[Due]]]:
+    """Give who is due, in chunks; first digests before all others, for somebody waits for them.
+
+    Those of one iterator have nobody in common: each may be read while the one before is still written. For
+    the next iterator all of that has to be there.
+    """
     with database.reading() as session:
         first = find_first(session, now)
         zones = load_zones(session)
-    for start in range(0, len(first), CHUNK):
-        yield first[start : start + CHUNK]
+    yield (first[start : start + CHUNK] for start in range(0, len(first), CHUNK))
     groups = group_slots((name, due_slots(open_zone(name), now)) for name in zones)
     for _, of_date in groupby(groups, key=attrgetter("issue_date")):
-        waiting = _waiting(database, of_date, now)
-        while some := list(islice(waiting, CHUNK)):
-            with database.reading() as session:
-                chunk = [
-                    due
-                    for group, people in groupby(some, key=itemgetter(0))
-                    for due in load_due(session, group, [id_ for _, id_ in people], at=now)
-                ]
-            if chunk:
-                yield chunk
+        yield _due_on(database, of_date, now)
+
+
+def _due_on(database: Database, of_date: Iterable[Group], now: datetime) -> Iterator[Sequence[Due]]:
+    waiting = _waiting(database, of_date, now)
+    while some := list(islice(waiting, CHUNK)):
+        with database.reading() as session:
+            chunk = [
+                due
+                for group, people in groupby(some, key=itemgetter(0))
+                for due in load_due(session, group, [id_ for _, id_ in people], at=now)
+            ]
+        if chunk:
+            yield chunk
 
 
 def _waiting(database: Database, groups: Iterable[Group], now: datetime) -> Iterator[tuple[Group, int]]:
@@ -154,25 +189,24 @@ def _window(database: Database, spread: Spread | None) -> timedelta:
         return spread(count_active(session))
 
 
-def _plan_chunk(
+def _store(
     database: Database,
-    shelves: Shelves,
-    chunk: Sequence[Due],
+    drafts: Sequence[Draft],
+    now: datetime,
+    *,
     settings: Settings,
-    window: timedelta = NO_SPREAD,
+    spread: timedelta = NO_SPREAD,
 ) -> Sequence[Draft]:
-    """Choose papers outside of any write, then store all of it in one; return what was stored.
+    """Store drafts in one transaction; return those that are stored.
 
-    The chunk is given up when somebody was erased, or got one of the papers by another planner, between the
-    two: whoever of it is still due comes back with the next tick.
+    All of them are given up when somebody was erased, or got one of the papers by another planner, since they
+    were chosen: whoever of them is still due comes back with the next tick.
     """
-    with database.reading() as session:
-        drafts = draft_digests(session, shelves, chunk)
     if not drafts:
         return []
     try:
         with database.transaction() as session:
-            stored = freeze(session, drafts, shelves.now, spread=window)
+            stored = freeze(session, drafts, now, spread=spread)
             mark = hold.advance(session) if any(draft.is_mailed for draft in stored) else None
     except IntegrityError:
         log.warning("planning_overtaken", subscribers=len(drafts))
