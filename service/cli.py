@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from service.garbage import collect_seldom
+from service.interpreter import tune
 
 app = typer.Typer(
     name="paperlark",
@@ -32,7 +32,7 @@ FILE_TROUBLES = {
 
 def main() -> None:
     """Run the command line; what the operator can mend is said in a sentence, not in a traceback."""
-    collect_seldom()
+    tune()
     for name in COMMAND_MODULES:
         if importlib.util.find_spec(f"service.commands.{name}") is None:
             continue

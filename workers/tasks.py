@@ -59,18 +59,22 @@ def embed_papers(opened: OpenedDesk) -> bool:
 
 
 def plan_due_digests(opened: OpenedDesk) -> bool:
-    """Plan the digests that are due, and ring for what was queued."""
+    """Plan the digests that are due; ring with each chunk: the first go while others are planned."""
     parts, should_stop = opened.parts, should_stop_after()
-    tally = plan_due(
+
+    def ring(planned: int, _total: int | None, _what: str) -> None:
+        if planned:
+            parts.bell.ring("mail.deliver", BULK)
+
+    plan_due(
         parts.database,
         parts.clock(),
         settings=parts.settings,
         phrases=parts.phrase_vectors,
         spread=partial(window_for, longest=timedelta(minutes=parts.settings.spread_minutes)),
         should_stop=should_stop,
+        progress=ring,
     )
-    if tally.planned:
-        parts.bell.ring("mail.deliver", BULK)
     return should_stop()
 
 

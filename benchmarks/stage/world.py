@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from service.config import Settings
-from service.garbage import collect_seldom
+from service.interpreter import tune
 from tests import servers
 
 DAY = datetime(2026, 11, 20, tzinfo=UTC)  # a Friday
@@ -82,8 +82,8 @@ def resident() -> float:
 
 
 def behave() -> None:
-    """Log nothing, for the tables say it, and collect garbage as the ``paperlark`` command does."""
-    collect_seldom()
+    """Log nothing, for the tables say it, and set Python as the ``paperlark`` command does."""
+    tune()
     structlog.configure(processors=[_drop])
 
 

@@ -1,74 +1,63 @@
 """Sends what waits: claims a chunk, makes its parcels, commits small windows as "sending", records results.
 
-A window goes in two halves: while one is on the wire the next is made and committed, in the same transaction
-that records the one before. So what is committed as sending and not yet recorded is never more than one
-window, and that is what a killed worker leaves unknown. SQL work is synchronous and short: no transaction is
-ever open while an answer is waited for.
+A window goes in two lanes, half of it each: while one half is on the wire the lane makes the next, and
+commits it together with the results that have come in. So what is committed as sending and not yet recorded
+is never more than one window, and that is what a killed worker leaves unknown. What is written down
+(service/mail/books.py) is written in threads of its own: neither the wire nor the making of parcels waits for
+the database.
 """
 
 import asyncio
+import contextvars
+import functools
 import heapq
 import random
 import secrets
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
+from types import MappingProxyType
+from typing import TypeVar
 
 import structlog
-from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 
 from service.clock import Clock
 from service.database import Database
-from service.mail import breaker, claiming, tallies
+from service.mail import breaker, tallies
+from service.mail.books import DIGEST, STOPPED_SPREAD, Batch, Books, Entry, OnBreak, OnRefused
 from service.mail.claiming import CLAIM_LEASE, Result
-from service.mail.composing import Claimed, Composer, Refusal
+from service.mail.composing import Claimed, Composer
 from service.mail.courier import Courier
-from service.mail.delivery import (
-    HELD_BACK,
-    RELAY_BACKOFF,
-    Outcome,
-    Stage,
-    Status,
-    Step,
-    Verdict,
-    step_after,
-    tells_of_dead_address,
-)
+from service.mail.delivery import RELAY_BACKOFF, Outcome, Stage, Status, Step, Verdict, step_after
 from service.mail.letters import Letter
 from service.mail.message import Parcel
 from service.mail.outbox import BULK
 from service.mail.pool import RelayUnavailable
 from service.mail.sweeping import OnUnsent
-from service.mail.tables import DeliveryRow
 
 logger = structlog.get_logger()
 
 CHUNK = 500
+ENOUGH = CHUNK // 2  # held and not begun: the next chunk is claimed while these go out
 RENEW_AFTER = CLAIM_LEASE / 3  # what is claimed and waits for its window
 SUSPECTS = 16  # made together the first time: most are innocent
 SUSPECTS_IN_A_ROW = 50
-DIGEST = "digest"
 WAIT_HERE_SECONDS = 20.0  # for a limit; who has to wait longer waits in the queue
 WAITING_AT_MOST = 2000
 REST_SECONDS = 0.5  # then look whether to stop, and for what came in meanwhile
 TALLY_SECONDS = 5.0
+AT_A_TIME = 8  # parcels made before the wire is looked after again
 # After the database has failed, what is known is offered to it again: two minutes all together, less than a
 # task may take, and longer than a server takes to start again.
 PATIENCE_SECONDS = (0.2, 0.8, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
-STOPPED_SPREAD = timedelta(minutes=10)  # those who were stopped don't all come back at one instant
 
 NOTHING_SENT = Outcome(verdict=Verdict.HELD, stage=Stage.CONNECT)
-
-OnRefused = Callable[[Session, int, str], None]
-"""Told, inside the recording transaction, of a subscriber whose address is dead, and the code saying so."""
-
-
-OnBreak = Callable[[Session, Sequence[breaker.Open]], None]
-"""Told, inside the same transaction, of destinations to which digests were just stopped."""
+NONE: Mapping[int, tuple[Claimed, Parcel]] = MappingProxyType({})
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,24 +91,34 @@ def deliver_waiting(
 ) -> Tally:
     """Send the waiting deliveries of ``queue`` until none is left, ``limit`` is reached, or told to stop.
 
-    ``worker`` names this worker in the rows it holds; each run adds a random part of its own.
+    ``worker`` names this worker in the rows it holds; each run adds a random part of its own. What is passed
+    in to be called with a session is called in another thread.
 
     Raises:
         sqlalchemy.exc.DBAPIError: the database failed. No more is sent then; what was on the wire is
             heard out and written down as soon as the database takes it, within the pauses of ``patience``.
     """
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
+    books = Books(
+        database=database,
+        composers=composers,
+        clock=clock,
+        queue=queue,
+        holder=f"{worker[:40]}/{secrets.token_hex(6)}",
+        on_unsent=on_unsent,
+        on_refused=on_refused,
+        on_break=on_break,
+        jitter=jitter,
+    )
+    # SQLite has one writer: who composes in a transaction of their own would only keep the others waiting.
+    threads = ThreadPoolExecutor(1 if database.is_sqlite else 2, "paperlark-books")
+    with threads, asyncio.Runner(loop_factory=loop_factory) as runner:
         run = _Run(
-            database=database,
-            composers=composers,
+            books=books,
+            threads=threads,
             courier=courier,
             clock=clock,
             queue=queue,
-            holder=f"{worker[:40]}/{secrets.token_hex(6)}",
             should_stop=should_stop,
-            on_unsent=on_unsent,
-            on_refused=on_refused,
-            on_break=on_break,
             jitter=jitter,
         )
         try:
@@ -145,15 +144,17 @@ def loop_factory() -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop()
 
 
-@dataclass(frozen=True, slots=True)
-class _Flight:
-    """Half a window on its way: deliveries committed as sending, to whom, each with its outcome to come."""
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """Half a window: what is made into parcels, and what is on the wire, each with its outcome to come."""
 
-    futures: Sequence[tuple[Claimed, str, asyncio.Future[Outcome]]]
+    in_hand: list[Claimed] = field(default_factory=list)  # perhaps committed as sending; not a byte has left
+    flight: Sequence[tuple[Claimed, str, asyncio.Future[Outcome]]] = ()
+    is_idle: bool = False
 
     def outcomes(self) -> Iterator[tuple[Claimed, str, Outcome]]:
         """Give what is known by now. A fault of ours counts as unknown: the message may be out."""
-        for delivery, recipient, future in self.futures:
+        for delivery, recipient, future in self.flight:
             if not future.done() or future.cancelled():
                 continue
             error = future.exception()
@@ -166,54 +167,51 @@ class _Flight:
 
 @dataclass(slots=True, kw_only=True)
 class _Run:
-    database: Database
-    composers: Mapping[str, Composer]
+    books: Books
+    threads: ThreadPoolExecutor
     courier: Courier
     clock: Clock
     queue: str
-    holder: str
     should_stop: Callable[[], bool]
-    on_unsent: OnUnsent | None
-    on_refused: OnRefused | None
-    on_break: OnBreak | None
     jitter: Callable[[], float]
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
     problem: str | None = None
-    claimed: list[Claimed] = field(default_factory=list)  # being composed
+    batch: Batch | None = None  # being claimed and composed
     held: deque[tuple[Claimed, Letter]] = field(default_factory=deque)  # composed, not begun
-    in_hand: list[Claimed] = field(default_factory=list)  # being made into parcels, or made and not begun
     waiting: list[tuple[float, int, Claimed, Letter]] = field(default_factory=list)  # for a limit, by when
+    lanes: list[_Lane] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)  # landed, not yet recorded
+    back: list[Claimed] = field(default_factory=list)  # to be given back
     postponed: dict[int, datetime] = field(default_factory=dict)  # to be given back until then
-    fared: dict[str, tallies.Tally] = field(default_factory=dict)  # by destination, not yet written down
-    written_at: float = 0.0
     put_off: dict[int, datetime] = field(default_factory=dict)  # the same, for stopped destinations
+    fared: dict[str, tallies.Tally] = field(default_factory=dict)  # by destination, not yet written down
+    entry: Entry | None = None  # being written
+    pen: asyncio.Lock = field(default_factory=asyncio.Lock)  # one writes at a time
+    written_at: float = 0.0
     stopped: set[str] = field(default_factory=set)  # destinations stopped in mid-run
     probed: set[str] = field(default_factory=set)  # stopped destinations that are tried again
-    flights: deque[_Flight] = field(default_factory=deque)
-    results: list[Result] = field(default_factory=list)  # of landed flights, not yet recorded
     suspects_first: int = 0  # so many are claimed before others are looked for again
     renewed_at: datetime | None = None
+    change: asyncio.Event = field(default_factory=asyncio.Event)
+    is_fed: bool = False  # no more will be claimed
     is_over: bool = False
-    is_closed: bool = False  # interrupted, and all that was known is written down
+    is_closed: bool = False  # interrupted: only save_what_is_known writes any more
 
     async def all_waiting(self, limit: int | None) -> Tally:
-        """Send; the next chunk is claimed while the last window of the one before is on the wire."""
-        taken = 0
-        while self._goes_on():
-            chunk = CHUNK if limit is None else min(CHUNK, limit - taken)
-            claimed = 0
-            if chunk > 0 and len(self.waiting) < WAITING_AT_MOST and self._anything_waits():
-                if not await self._relay_is_ready():
-                    break
-                claimed = self._claim_chunk(chunk) or await self._claim_suspects(chunk)
-                taken += claimed
-            if not (claimed or self.waiting):
-                break
-            if not claimed:
-                await self._rest()
-            await self._send_held()
-        await self._land(0)
-        self._turn({}, give_back=self._take_back())
+        """Send; chunks are claimed ahead of the lanes."""
+        self.lanes = [_Lane() for _ in range(min(2, self.courier.window))]
+        share = self.courier.window // len(self.lanes)
+        tasks = [asyncio.create_task(self._feed(limit))]
+        tasks += [asyncio.create_task(self._send(lane, share)) for lane in self.lanes]
+        _, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        if others:  # one has failed: the others hear out what is on the wire
+            self.is_over = True
+            self._tell()
+            await asyncio.wait(others)
+        for task in tasks:
+            task.result()
+        self._take_back()
+        await self._write()
         return Tally(**self.counts, relay_problem=self.problem)
 
     def save_what_is_known(self) -> None:
@@ -221,23 +219,27 @@ class _Run:
 
         May be tried again when the database fails.
         """
-        self.is_over = True
-        for flight in self.flights:
-            self.results += self._results(flight)
-            for _, _, future in flight.futures:
+        self.is_over = self.is_closed = True
+        self.threads.shutdown(cancel_futures=True)
+        self._settle()
+        for lane in self.lanes:
+            self.results += self._results(lane)
+            for _, _, future in lane.flight:
                 future.cancel()  # nothing leaves once the books are closed
-        self.flights.clear()
-        # What was in hand may be committed as sending all the same, and not a byte of it has left.
-        self.results += [Result(one, NOTHING_SENT, Step(Status.QUEUED)) for one in self.in_hand]
-        self.claimed, self.in_hand = self._take_back(), []
-        self._turn({}, give_back=self.claimed)
-        self.claimed = []
-        self.is_closed = True
+            lane.flight = ()
+            # It may be committed as sending all the same, and not a byte of it has left.
+            self.results += [Result(one, NOTHING_SENT, Step(Status.QUEUED)) for one in lane.in_hand]
+        self._take_back()
+        self.entry = self._open_entry((), ())
+        if not self.entry.is_empty:
+            self.books.write(self.entry)
+        self._settle()
 
     async def outlast(self, pauses: Iterable[float]) -> None:
         """Hear out what is on the wire, then offer what is known to the database until it takes it."""
         self.is_over = True
-        await self._land(0)
+        for lane in self.lanes:
+            await self._land(lane)
         for pause in pauses:
             try:
                 self.save_what_is_known()
@@ -252,13 +254,57 @@ class _Run:
     def _goes_on(self) -> bool:
         return not self.is_over and self.problem is None and not self.should_stop()
 
-    def _anything_waits(self) -> bool:
-        now = self.clock()
-        with self.database.reading() as session:
-            return claiming.waits(session, queue=self.queue, kinds=self.composers, now=now)
+    def _note_problem(self, problem: str) -> None:
+        if self.problem is None:
+            self.problem = problem
+            logger.error("relay_unavailable", queue=self.queue, problem=problem)
+
+    def _tell(self) -> None:
+        """Tell whoever waits that something has changed."""
+        self.change.set()
+        self.change = asyncio.Event()
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        while not (is_so() or self.is_closed):
+            await self.change.wait()
+
+    async def _aside(self, work: Callable[..., T], *given: object) -> T:
+        """Do SQL work in a thread of its own."""
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(
+            self.threads, functools.partial(context.run, work, *given)
+        )
+
+    # -- claiming ------------------------------------------------------------------------------------
+
+    async def _feed(self, limit: int | None) -> None:
+        """Claim a chunk whenever little is held, until nothing waits any more and all is written down."""
+        taken = 0
+        try:
+            while self._goes_on():
+                await self._until(lambda: self._has_room() or not self._goes_on())
+                chunk = CHUNK if limit is None else min(CHUNK, limit - taken)
+                has_room = chunk > 0 and len(self.waiting) < WAITING_AT_MOST
+                if has_room and await self._aside(self.books.anything_waits):
+                    if not await self._relay_is_ready():
+                        return
+                    if claimed := await self._claim_next(chunk):
+                        taken += claimed
+                        continue
+                if not self._is_idle():
+                    await self._until(lambda: self._is_idle() or not self._goes_on())
+                elif self.waiting:
+                    await self._rest()
+                else:
+                    return
+        finally:
+            self.is_fed = True
+            self._tell()
 
     async def _relay_is_ready(self) -> bool:
         # Asked before anything is claimed: a dead relay must not churn through the queue.
+        if any(lane.flight for lane in self.lanes):
+            return True  # or that will show
         try:
             await self.courier.ready()
         except RelayUnavailable as unavailable:
@@ -266,178 +312,131 @@ class _Run:
             return False
         return True
 
-    def _note_problem(self, problem: str) -> None:
-        if self.problem is None:
-            self.problem = problem
-            logger.error("relay_unavailable", queue=self.queue, problem=problem)
+    async def _claim_next(self, limit: int) -> int:
+        """Claim a chunk; where none is left but suspects, ask again only after a number of these.
 
-    # -- claiming ------------------------------------------------------------------------------------
-
-    def _claim_chunk(self, limit: int) -> int:
-        """Claim a chunk; where none is left but suspects, ask again only after a number of these."""
-        if self.suspects_first > 0:
-            self.suspects_first -= 1
-            return 0
-        count = self._claim(limit)
-        self.suspects_first = 0 if count else SUSPECTS_IN_A_ROW
-        return count
-
-    def _claim(self, limit: int, *, is_suspect: bool = False) -> int:
-        """Claim a chunk, then compose it; return how many were claimed. Those with a letter are held.
-
-        The claim is committed first: a letter that takes its worker down leaves a trace by it. Consent is
-        asked after it, and whoever leaves from then on is cancelled before their turn comes (claiming.begin).
+        Suspects may take us down: all that was sent before them is written down first.
         """
-        now = self.renewed_at = self.clock()
-        with self.database.transaction() as session:
-            self.claimed = claiming.claim(
-                session,
-                queue=self.queue,
-                kinds=self.composers,
-                holder=self.holder,
-                now=now,
-                limit=limit,
-                is_suspect=is_suspect,
-            )
-        count = len(self.claimed)
-        if count:
-            with self.database.transaction() as session:
-                letters = self._compose_claimed(session, self.claimed)
-            self.held.extend(letters)
-        self.claimed = []
+        count = 0 if self.suspects_first else await self._claim(limit, is_suspect=False)
+        if count or not self._is_idle():
+            return count
+        count = await self._claim(min(SUSPECTS, limit), is_suspect=True)
+        self.suspects_first = (self.suspects_first or SUSPECTS_IN_A_ROW) - 1 if count else 0
         return count
 
-    async def _claim_suspects(self, limit: int) -> int:
-        """Claim a few that may take us down, once all that was sent before them is written down."""
-        await self._land(0)
-        self._turn({})
-        return self._claim(min(SUSPECTS, limit), is_suspect=True)
+    async def _claim(self, limit: int, *, is_suspect: bool) -> int:
+        """Claim and compose; return how many were claimed. Those with a letter are held."""
+        self.renewed_at = self.renewed_at or self.clock()
+        batch = self.batch = Batch(limit, is_suspect)
+        await self._aside(self.books.claim, batch)
+        if self.is_closed:
+            return 0
+        self.batch = None
+        self.held.extend(batch.letters)
+        self.probed |= batch.probed
+        self.counts.update(batch.counts)
+        self._tell()
+        return len(batch.claimed)
 
-    def _compose_claimed(self, session: Session, claimed: Sequence[Claimed]) -> list[tuple[Claimed, Letter]]:
-        composed = self._compose(session, claimed)
-        refused: dict[str, list[Claimed]] = {}
-        letters: list[tuple[Claimed, Letter]] = []
-        for delivery in claimed:
-            said = composed.get(delivery.id)
-            if said is None:
-                refused.setdefault("", []).append(delivery)
-            elif isinstance(said, Refusal):
-                refused.setdefault(said.reason, []).append(delivery)
-            else:
-                letters.append((delivery, said))
-        for reason, deliveries in refused.items():
-            status = Status.CANCELLED if reason else Status.FAILED
-            self._finish(session, deliveries, status, reason or "compose")
-        return self._keep_from_stopped(session, letters)
+    def _has_room(self) -> bool:
+        # What comes of the few that go to a stopped destination says whether the others may follow.
+        return self._is_idle() or (len(self.held) <= ENOUGH and not self.probed)
 
-    def _keep_from_stopped(
-        self, session: Session, letters: list[tuple[Claimed, Letter]]
-    ) -> list[tuple[Claimed, Letter]]:
-        """Put off digests to destinations that were stopped; let a few through where it is time to try."""
-        stopped = breaker.standing(session)
-        if not stopped:
-            return letters
-        now, going = self.clock(), []
-        until: dict[int, datetime] = {}
-        probes: dict[str, int] = {}
-        for delivery, letter in letters:
-            one = stopped.get(tallies.scope_of(letter.recipient)) if delivery.kind == DIGEST else None
-            if one is None:
-                going.append((delivery, letter))
-                continue
-            if one.scope not in probes:
-                probes[one.scope] = breaker.PROBES if breaker.try_again(session, one, now) else 0
-            if probes[one.scope] > 0:
-                probes[one.scope] -= 1
-                self.probed.add(one.scope)
-                going.append((delivery, letter))
-            else:
-                later = max(one.retry_at or now, now) + STOPPED_SPREAD * self.jitter()
-                until[delivery.id] = later
-        moved = claiming.postpone(session, until, holder=self.holder, reason=breaker.STOPPED)
-        self._count("requeued", len(moved))
-        return going
+    def _is_idle(self) -> bool:
+        """Say whether all that was claimed is sent and written down, but for what waits for a limit."""
+        return not self.held and all(lane.is_idle for lane in self.lanes)
 
-    def _compose(self, session: Session, claimed: Sequence[Claimed]) -> dict[int, Letter | Refusal]:
-        composed: dict[int, Letter | Refusal] = {}
-        for kind in sorted({delivery.kind for delivery in claimed}):
-            of_kind = [delivery for delivery in claimed if delivery.kind == kind]
-            composed |= self._compose_kind(session, self.composers[kind], of_kind)
-        return composed
-
-    def _compose_kind(
-        self, session: Session, composer: Composer, deliveries: Sequence[Claimed]
-    ) -> dict[int, Letter | Refusal]:
-        """Compose together; if that fails, one by one, so that one bad row harms no other."""
-        try:
-            with session.begin_nested():
-                return dict(composer.compose(session, deliveries, self.clock()))
-        except DBAPIError:
-            raise
-        except Exception:
-            ids = [delivery.id for delivery in deliveries]
-            logger.exception("compose_failed", deliveries=ids if len(ids) == 1 else len(ids))
-            if len(deliveries) == 1:
-                return {}
-        composed: dict[int, Letter | Refusal] = {}
-        for delivery in deliveries:
-            composed |= self._compose_kind(session, composer, [delivery])
-        return composed
-
-    def _finish(self, session: Session, deliveries: Sequence[Claimed], status: Status, reason: str) -> None:
-        ids = [delivery.id for delivery in deliveries]
-        moved = claiming.finish(session, ids, status, reason, holder=self.holder, now=self.clock())
-        self._count(status, len(moved))
-        self._tell_unsent(session, [delivery for delivery in deliveries if delivery.id in moved])
-
-    def _tell_unsent(self, session: Session, deliveries: Sequence[Claimed]) -> None:
-        digests = [delivery.digest_id for delivery in deliveries if delivery.digest_id is not None]
-        if digests and self.on_unsent is not None:
-            self.on_unsent(session, digests)
+    async def _rest(self) -> None:
+        """Wait for the first of those that wait for a limit; not for long."""
+        wait = self.waiting[0][0] - asyncio.get_running_loop().time()
+        await asyncio.sleep(min(max(wait, 0.0), REST_SECONDS))
+        self._tell()
 
     # -- sending -------------------------------------------------------------------------------------
 
-    async def _send_held(self) -> None:
-        """Send what is held by halves of a window; one commit records one and begins the one after next."""
-        flights = 2 if self.courier.window > 1 else 1
-        while self._goes_on() and (going := self._admit(self.courier.window // flights)) is not None:
-            if not (going or self.postponed or self.put_off):
-                continue
-            self.in_hand = [delivery for delivery, _ in going]
-            parcels, unmade = self._prepare(going)
-            await self._land(flights - 1)
-            begun = self._turn(parcels, unmade=unmade)
-            self.in_hand = []
-            if begun:
-                self.flights.append(
-                    _Flight([(one, parcel.recipient, self._launch(parcel)) for one, parcel in begun])
-                )
-            await asyncio.sleep(0)  # the first bytes leave before the next parcels are made
+    async def _send(self, lane: _Lane, count: int) -> None:
+        """Send up to ``count`` at a time; while they are on the wire the next are made."""
+        try:
+            while not self.is_closed:
+                parcels, unmade = await self._make(lane, count)
+                await self._land(lane)
+                if not (parcels or unmade):
+                    await self._write()
+                    if not await self._work_comes(lane):
+                        return
+                elif not self._goes_on():
+                    return  # what is in hand is given back
+                else:
+                    begun = await self._write(parcels, unmade=unmade)
+                    if self.is_closed:
+                        return
+                    lane.in_hand = []
+                    lane.flight = [(one, parcel.recipient, self._launch(parcel)) for one, parcel in begun]
+        finally:
+            lane.is_idle = True
+            self._tell()
 
-    def _admit(self, count: int) -> list[tuple[Claimed, Letter]] | None:
-        """Take up to ``count`` letters whose turn it is; None if none is there.
+    async def _work_comes(self, lane: _Lane) -> bool:
+        """Wait for something to send; False if nothing will come."""
+        lane.is_idle = True
+        self._tell()
+        await self._until(lambda: self._has_work() or self.is_fed or not self._goes_on())
+        lane.is_idle = False
+        return self._has_work() and self._goes_on()
 
-        Of these, those that a limit holds back wait here if it is for a short while, else in the queue.
+    def _has_work(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        return bool(self.held) or bool(self.waiting and self.waiting[0][0] <= now)
+
+    async def _make(self, lane: _Lane, count: int) -> tuple[dict[int, tuple[Claimed, Parcel]], list[Claimed]]:
+        """Make parcels of up to ``count`` letters; return them, and what could not be made into any."""
+        parcels: dict[int, tuple[Claimed, Parcel]] = {}
+        unmade: list[Claimed] = []
+        if not self._goes_on():
+            return parcels, unmade
+        letters = self._admit(count)
+        lane.in_hand = [delivery for delivery, _ in letters]
+        at = self.clock()
+        for start in range(0, len(letters), AT_A_TIME):
+            for delivery, letter in letters[start : start + AT_A_TIME]:
+                try:
+                    parcels[delivery.id] = delivery, self.courier.prepare(delivery, letter, at)
+                except Exception:
+                    logger.exception("render_failed", delivery=delivery.id, kind=delivery.kind)
+                    unmade.append(delivery)
+            await asyncio.sleep(0)
+            if self.is_closed:
+                return {}, []
+        return parcels, unmade
+
+    def _admit(self, count: int) -> list[tuple[Claimed, Letter]]:
+        """Take up to ``count`` letters whose turn it is; none only if there is none.
+
+        Of those that a limit holds back some wait here, if it is for a short while, the others in the queue.
         """
         now = asyncio.get_running_loop().time()
-        asked: list[tuple[Claimed, Letter]] = []
-        while self.waiting and self.waiting[0][0] <= now and len(asked) < count:
-            asked.append(heapq.heappop(self.waiting)[2:])
-        asked += self._take_held(count - len(asked))
-        if not asked:
-            return None
-        if self.stopped:
-            asked = self._put_off(asked)
-        going = []
-        waits = self.courier.admit([letter.recipient for _, letter in asked])
-        for (delivery, letter), wait in zip(asked, waits, strict=True):
-            if wait is None:
-                going.append((delivery, letter))
-            elif wait <= WAIT_HERE_SECONDS and len(self.waiting) < WAITING_AT_MOST:
-                heapq.heappush(self.waiting, (now + wait, delivery.id, delivery, letter))
-            else:
-                self.postponed[delivery.id] = self.clock() + timedelta(seconds=wait)
+        going: list[tuple[Claimed, Letter]] = []
+        while not going and (asked := self._take(count, now)):
+            if self.stopped:
+                asked = self._put_off(asked)
+            waits = self.courier.admit([letter.recipient for _, letter in asked])
+            for (delivery, letter), wait in zip(asked, waits, strict=True):
+                if wait is None:
+                    going.append((delivery, letter))
+                elif wait <= WAIT_HERE_SECONDS and len(self.waiting) < WAITING_AT_MOST:
+                    heapq.heappush(self.waiting, (now + wait, delivery.id, delivery, letter))
+                else:
+                    self.postponed[delivery.id] = self.clock() + timedelta(seconds=wait)
         return going
+
+    def _take(self, count: int, now: float) -> list[tuple[Claimed, Letter]]:
+        taken: list[tuple[Claimed, Letter]] = []
+        while self.waiting and self.waiting[0][0] <= now and len(taken) < count:
+            taken.append(heapq.heappop(self.waiting)[2:])
+        taken += [self.held.popleft() for _ in range(min(count - len(taken), len(self.held)))]
+        if len(self.held) <= ENOUGH:
+            self._tell()
+        return taken
 
     def _put_off(self, letters: Sequence[tuple[Claimed, Letter]]) -> list[tuple[Claimed, Letter]]:
         """Take out the digests whose destination was stopped after they were composed."""
@@ -450,116 +449,21 @@ class _Run:
                 going.append((delivery, letter))
         return going
 
-    async def _rest(self) -> None:
-        """Record what landed, then wait for the first of those that wait for a limit; not for long."""
-        await self._land(0)
-        self._turn({})
-        wait = self.waiting[0][0] - asyncio.get_running_loop().time()
-        await asyncio.sleep(min(max(wait, 0.0), REST_SECONDS))
-
-    def _take_held(self, count: int) -> list[tuple[Claimed, Letter]]:
-        return [self.held.popleft() for _ in range(min(count, len(self.held)))]
-
-    def _take_back(self) -> list[Claimed]:
-        """Take all that is claimed and will not be begun."""
-        back = [
-            *self.claimed,
-            *self.in_hand,
-            *(one for one, _ in self.held),
-            *(one for *_, one, _ in self.waiting),
-        ]
-        self.claimed, self.in_hand = [], []
-        self.held.clear()
-        self.waiting.clear()
-        return back
-
-    def _prepare(
-        self, letters: Sequence[tuple[Claimed, Letter]]
-    ) -> tuple[dict[int, tuple[Claimed, Parcel]], list[Claimed]]:
-        parcels: dict[int, tuple[Claimed, Parcel]] = {}
-        unmade: list[Claimed] = []
-        at = self.clock()
-        for delivery, letter in letters:
-            try:
-                parcels[delivery.id] = delivery, self.courier.prepare(delivery, letter, at)
-            except Exception:
-                logger.exception("render_failed", delivery=delivery.id, kind=delivery.kind)
-                unmade.append(delivery)
-        return parcels, unmade
-
     def _launch(self, parcel: Parcel) -> asyncio.Future[Outcome]:
         return asyncio.ensure_future(self.courier.deliver(parcel))
 
-    async def _land(self, remaining: int) -> None:
-        """Wait for the oldest flights until only ``remaining`` are out."""
-        while len(self.flights) > remaining and not self.is_closed:
-            if waiting := [future for *_, future in self.flights[0].futures if not future.done()]:
-                await asyncio.wait(waiting)
-            if self.flights:  # none if we were interrupted meanwhile, and the books are closed
-                self.results += self._results(self.flights.popleft())
+    async def _land(self, lane: _Lane) -> None:
+        """Wait until all that a lane has on the wire has its outcome."""
+        if waiting := [future for *_, future in lane.flight if not future.done()]:
+            await asyncio.wait(waiting)
+        if not self.is_closed:
+            self.results += self._results(lane)
+            lane.flight = ()
 
-    def _turn(
-        self,
-        parcels: Mapping[int, tuple[Claimed, Parcel]],
-        *,
-        unmade: Sequence[Claimed] = (),
-        give_back: Sequence[Claimed] = (),
-    ) -> list[tuple[Claimed, Parcel]]:
-        """Commit one turn of the window, with what has landed; return the parcels that may go out now."""
-        late = self.postponed or self.put_off
-        if self.is_closed or not (self.results or parcels or unmade or give_back or late or self.fared):
-            return []
-        now = self.clock()
-        with self.database.transaction() as session:
-            self._record(session, self.results)
-            if unmade:
-                self._finish(session, unmade, Status.FAILED, "render")
-            begun = claiming.begin(session, list(parcels), holder=self.holder, now=now)
-            if self.renewed_at is None or now - self.renewed_at >= RENEW_AFTER:
-                held = (*self.held, *(entry[2:] for entry in self.waiting))
-                claiming.renew(session, [one.id for one, _ in held], holder=self.holder, now=now)
-                self.renewed_at = now
-            later = now + RELAY_BACKOFF * (1 + self.jitter()) if self.problem else None
-            ids = [delivery.id for delivery in give_back]
-            self._count("requeued", claiming.release(session, ids, holder=self.holder, next_at=later))
-            for until, reason in ((self.postponed, HELD_BACK), (self.put_off, breaker.STOPPED)):
-                moved = claiming.postpone(session, until, holder=self.holder, reason=reason)
-                self._count("requeued", len(moved))
-            self._write_tallies(session, now, is_last=bool(give_back) or not parcels)
-        self.results.clear()
-        self.postponed.clear()
-        self.put_off.clear()
-        return [parcels[delivery_id] for delivery_id in parcels if delivery_id in begun]
-
-    def _write_tallies(self, session: Session, now: datetime, *, is_last: bool) -> None:
-        """Write down how digests fared, a few times a minute, and at once what speaks against us.
-
-        Last in its transaction: others wait for these rows.
-        """
-        refused = any(tally.policy for tally in self.fared.values())
-        since = monotonic() - self.written_at
-        if not self.fared or not (refused or is_last or since >= TALLY_SECONDS):
-            return
-        tallies.add(session, now, self.fared)
-        recovered = [
-            scope
-            for scope in self.probed & self.fared.keys()
-            if self.fared[scope].sent and not self.fared[scope].policy
-        ]
-        if recovered:
-            breaker.close(session, now, by=breaker.PROBE, scopes=recovered)
-            self.probed.difference_update(recovered)
-        self.fared, self.written_at = {}, monotonic()
-        if refused and (opened := breaker.judge(session, now)):
-            self.stopped.update(one.scope for one in opened)
-            self.is_over |= any(one.scope == breaker.ALL for one in opened) and self.queue == BULK
-            if self.on_break is not None:
-                self.on_break(session, opened)
-
-    def _results(self, flight: _Flight) -> list[Result]:
+    def _results(self, lane: _Lane) -> list[Result]:
         now = self.clock()
         results = []
-        for delivery, recipient, outcome in flight.outcomes():
+        for delivery, recipient, outcome in lane.outcomes():
             if delivery.kind == DIGEST:
                 self._note_fare(recipient, outcome)
             step = step_after(
@@ -585,37 +489,94 @@ class _Run:
         tally.policy += is_refused
         tally.sent += not is_refused
 
-    # -- recording -----------------------------------------------------------------------------------
+    # -- writing -------------------------------------------------------------------------------------
 
-    def _record(self, session: Session, results: Sequence[Result]) -> None:
-        if not results:
+    async def _write(
+        self, parcels: Mapping[int, tuple[Claimed, Parcel]] = NONE, *, unmade: Sequence[Claimed] = ()
+    ) -> list[tuple[Claimed, Parcel]]:
+        """Commit half a window, with all that has landed; return the parcels that may go out now."""
+        async with self.pen:
+            if self.is_closed:
+                return []
+            entry = self.entry = self._open_entry(parcels, unmade)
+            try:
+                if not entry.is_empty:
+                    await self._aside(self.books.write, entry)
+            finally:
+                if not self.is_closed:
+                    self._settle()
+        return [parcels[delivery_id] for delivery_id in parcels if delivery_id in entry.begun]
+
+    def _open_entry(self, parcels: Collection[int], unmade: Sequence[Claimed]) -> Entry:
+        """Take all there is to be written."""
+        now = self.clock()
+        fares = self._take_fares(is_last=not parcels)
+        entry = Entry(
+            results=self.results,
+            beginning=[*parcels],
+            unmade=unmade,
+            renewed=self._take_worn(parcels, now),
+            back=self.back,
+            back_at=now + RELAY_BACKOFF * (1 + self.jitter()) if self.problem else None,
+            postponed=self.postponed,
+            put_off=self.put_off,
+            fares=fares,
+            recovered=[
+                scope for scope in self.probed & fares.keys() if fares[scope].sent and not fares[scope].policy
+            ],
+        )
+        self.results, self.back, self.postponed, self.put_off = [], [], {}, {}
+        return entry
+
+    def _settle(self) -> None:
+        """Note what came of the entry; what was not written is there to be written again."""
+        entry, self.entry = self.entry, None
+        if entry is None:
             return
-        claiming.record(session, results, holder=self.holder, now=self.clock())
-        for status, count in Counter([result.step.status for result in results]).items():
-            self._count("requeued" if status is Status.QUEUED else status, count)
-        failed = [result for result in results if result.step.status is Status.FAILED]
-        for result in failed:
-            self._tell_refused(session, result)
-        self._tell_unsent(session, [result.delivery for result in failed])
-
-    def _tell_refused(self, session: Session, result: Result) -> None:
-        dead = tells_of_dead_address(result.outcome)
-        subscriber_id = result.delivery.subscriber_id
-        if dead is False or subscriber_id is None or self.on_refused is None:
+        if entry.is_written:
+            self.counts.update(entry.counts)
+            self.probed.difference_update(entry.recovered)
+            self.stopped.update(one.scope for one in entry.opened)
+            self.is_over |= self.queue == BULK and any(one.scope == breaker.ALL for one in entry.opened)
             return
-        if dead is None and not _refused_before(session, result):
-            return
-        self.on_refused(session, subscriber_id, result.outcome.enhanced or str(result.outcome.code))
+        self.results = [*entry.results, *self.results]
+        self.back = [*entry.back, *self.back]
+        self.postponed = {**entry.postponed, **self.postponed}
+        self.put_off = {**entry.put_off, **self.put_off}
+        for scope, tally in entry.fares.items():
+            own = self.fared.setdefault(scope, tallies.Tally())
+            own.sent, own.policy = own.sent + tally.sent, own.policy + tally.policy
 
-    def _count(self, what: str, by: int) -> None:
-        self.counts[str(what)] = self.counts.get(str(what), 0) + by
+    def _take_fares(self, *, is_last: bool) -> dict[str, tallies.Tally]:
+        """Take how digests fared a few times a minute, and at once what speaks against us."""
+        refused = any(tally.policy for tally in self.fared.values())
+        if not (refused or is_last or monotonic() - self.written_at >= TALLY_SECONDS):
+            return {}
+        fares, self.fared = self.fared, {}
+        if fares:
+            self.written_at = monotonic()
+        return fares
 
+    def _take_worn(self, beginning: Collection[int], now: datetime) -> list[int]:
+        """Return what is claimed and will not be begun now, if it is time to prolong its lease."""
+        if self.renewed_at is None or now - self.renewed_at < RENEW_AFTER:
+            return []
+        self.renewed_at = now
+        return [one.id for one in self._claimed() if one.id not in beginning]
 
-def _refused_before(session: Session, result: Result) -> bool:
-    statement = select(func.count()).where(
-        DeliveryRow.subscriber_id == result.delivery.subscriber_id,
-        DeliveryRow.id != result.delivery.id,
-        DeliveryRow.status == Status.FAILED,
-        DeliveryRow.reason == result.step.reason,
-    )
-    return bool(session.scalar(statement))
+    def _claimed(self) -> Iterator[Claimed]:
+        """Give all that is claimed, or committed as sending but not on the wire."""
+        yield from self.batch.claimed if self.batch else ()
+        for lane in self.lanes:
+            yield from lane.in_hand
+        yield from (one for one, _ in self.held)
+        yield from (one for *_, one, _ in self.waiting)
+
+    def _take_back(self) -> None:
+        """Let all be given back that is claimed and will not be begun."""
+        self.back += self._claimed()
+        self.batch = None
+        for lane in self.lanes:
+            lane.in_hand = []
+        self.held.clear()
+        self.waiting.clear()

@@ -234,6 +234,7 @@ class Frozen:
     def __init__(self, database: Database, carrier: Fragile) -> None:
         self._database, self._carrier = database, carrier
         self.reading = database.reading
+        self.is_sqlite = database.is_sqlite
 
     def transaction(self):
         if self._carrier.left is not None and self._carrier.left <= 0:
