@@ -1,6 +1,6 @@
 """What a digest costs from letter to relay, against honest plain ways, all measured in the same run by turns.
 
-    python -m benchmarks.mail [--messages 3000] [--only making|carrying|far|whole] [--sqlite]
+    python -m benchmarks.mail [--messages 5000] [--only making|carrying|far|whole] [--sqlite]
 
 Messages are of ten papers and about 60 KB, the relay is on loopback: Postfix's smtp-sink where it is
 installed, else that of the tests. CPU is that of the process that sends. Only ratios carry elsewhere.
@@ -59,9 +59,10 @@ FAR_SECONDS = 0.02
 PLAIN_SHARE = 40  # the slow ways are measured with one message in so many
 KEYS: dict[Key, str] = {"none": "unsigned", "ed25519": "Ed25519", "rsa": "RSA-2048"}
 FIRST_HOUR = 4
+LETTERS = 5000  # at most, for the ways that send what is made already
 WORKERS = 2
-BY_TWO = "RSA-2048, two workers"
-# ratio of rates (ours of that key, to which way), and the least it must be
+BY_TWO = "{}, two workers"
+# ratio of rates (ours of that key, to which way), and the least it must be; smtp-source by one process
 GOALS = (
     ("rsa", "naive", 25), ("rsa", "nodemailer, raw", 1.2), ("rsa", "smtp-source", 0.5),
     ("none", "nodemailer, composing", 5), ("none", "nodemailer, raw", 1.8), ("none", "smtp-source", 0.8),
@@ -74,7 +75,7 @@ CPU_GOALS: dict[Key, int] = {"none": 90, "ed25519": 140, "rsa": 380}
 def main() -> None:
     """Measure and print."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("--messages", type=int, default=3000, help="of each turn")
+    words.add_argument("--messages", type=int, default=5000, help="of each turn")
     words.add_argument("--only", choices=("making", "carrying", "far", "whole"))
     words.add_argument("--sqlite", action="store_true", help="record in SQLite, not in a Postgres begun here")
     chosen = words.parse_args()
@@ -86,7 +87,7 @@ def main() -> None:
         name, port = stack.enter_context(relay())
         world = stack.enter_context(open_world(folder, url, port, chosen.messages))
         size = statistics.mean(len(parcel.data) for parcel in world.parcels)
-        print(f"{len(world.letters):,} messages of {size / 1000:.0f} KB a turn, to {name};"
+        print(f"{chosen.messages:,} messages of {size / 1000:.0f} KB a turn, to {name};"
               f" medians of {ROUNDS} turns; us of CPU a message")  # fmt: skip
         for section, measure in SECTIONS.items():
             if chosen.only in {None, section}:
@@ -112,7 +113,7 @@ class World:
     parts: Parts
     port: int
     couriers: dict[Key, RelayCourier]
-    workers: Workers | None  # two, that sign by RSA; not where SQLite lets one write at a time
+    workers: dict[Key, Workers]  # two of each key; none where SQLite lets one write at a time
     count: int
     letters: list[DigestLetter]
     parcels: list[Parcel]
@@ -126,22 +127,28 @@ def open_world(folder: Path, url: str | None, port: int, count: int) -> Iterator
     migrate(settings.sqlalchemy_url)
     parts = open_parts(settings)
     collect(parts.database, [MadePapers()], DAY)
-    groups = 1 + (len(KEYS) + 1) * (1 + ROUNDS)
-    for group in range(groups):
-        hour = FIRST_HOUR + group
-        invite(parts, count, DAY, hour=hour, first=group * count)
-    now = DAY + FIRST_HOUR * HOUR
+    instants = [DAY + number * HOUR for number in range(48) if number % 24 >= FIRST_HOUR][
+        : 1 + len(KEYS) * (2 if url else 1) * (1 + ROUNDS)
+    ]
+    for group, now in enumerate(instants):
+        size = min(count, LETTERS) if group == 0 else count
+        weekday = f"{now:%a}".lower()
+        invite(parts, size, DAY, hour=now.hour, weekday=weekday, first=group * count)
+    now = instants[0]
     letters = plan_letters(parts, now)
     couriers = {
         key: open_courier(make_settings(folder, url, port, key, CONNECTIONS), parts.keyring) for key in KEYS
     }
     press = couriers["none"].press
     parcels = [press.make(letter, nonce=number, at=now) for number, letter in enumerate(letters)]
-    hours = (DAY + (FIRST_HOUR + group) * HOUR for group in range(1, groups))
     with contextlib.ExitStack() as stack:
-        signing = make_settings(folder, url, port, "rsa", CONNECTIONS)
-        workers = stack.enter_context(open_workers(signing, WORKERS)) if url else None
-        yield World(parts, port, couriers, workers, count, letters, parcels, hours)
+        workers = {
+            key: stack.enter_context(
+                open_workers(make_settings(folder, url, port, key, CONNECTIONS), WORKERS)
+            )
+            for key in (KEYS if url else ())
+        }
+        yield World(parts, port, couriers, workers, count, letters, parcels, iter(instants[1:]))
     parts.database.close()
 
 
@@ -249,13 +256,13 @@ def nodemailer(world: World, mode: str) -> Times | None:
         (parcel, plain_ways.email_message(letter, sender))
         for parcel, letter in zip(world.parcels[:50], world.letters[:50], strict=True)
     ]
-    return plain_ways.nodemailer(world.port, some, mode, max(world.count // 2, 300), CONNECTIONS)
+    return plain_ways.nodemailer(world.port, some, mode, max(len(world.letters) // 2, 300), CONNECTIONS)
 
 
 def smtp_source(world: World) -> Times | None:
     """Let Postfix's load generator send as much."""
     size = round(statistics.mean(len(parcel.data) for parcel in world.parcels))
-    return plain_ways.smtp_source(world.port, size, max(2 * world.count, 1000), CONNECTIONS)
+    return plain_ways.smtp_source(world.port, size, max(2 * len(world.letters), 1000), CONNECTIONS)
 
 
 def whole(world: World) -> None:
@@ -278,8 +285,8 @@ def whole(world: World) -> None:
     }
     for key, name in KEYS.items():
         ways[name] = lambda key=key: the_whole_way(world, key, by_server)  # type: ignore[misc]
-    if world.workers is not None:
-        ways[BY_TWO] = lambda: by_workers(world)
+    for key, workers in world.workers.items():
+        ways[BY_TWO.format(KEYS[key])] = lambda workers=workers: by_workers(world, workers)  # type: ignore[misc]
     medians = by_turns(ways)
     show(medians, baseline="naive")
     if not database.is_sqlite:
@@ -287,9 +294,9 @@ def whole(world: World) -> None:
     for key, limit in CPU_GOALS.items():
         print_goal(f"CPU a message, {KEYS[key]}", 1e6 * medians[KEYS[key]].processor, limit, is_most=True)
     for key, other, least in GOALS:
-        if other in medians:
-            name = BY_TWO if key == "rsa" and BY_TWO in medians else KEYS[key]
-            print_goal(f"{name} to {other}", medians[other].wall / medians[name].wall, least)
+        for name in (KEYS[key], BY_TWO.format(KEYS[key])):
+            if other in medians and name in medians:
+                print_goal(f"{name} to {other}", medians[other].wall / medians[name].wall, least)
 
 
 def the_whole_way(world: World, key: Key, by_server: list[float]) -> Times:
@@ -318,15 +325,18 @@ def the_whole_way(world: World, key: Key, by_server: list[float]) -> Times:
     return times
 
 
-def by_workers(world: World) -> Times:
-    """Plan the digests of the next group, and let two workers send them."""
+def by_workers(world: World, workers: Workers) -> Times:
+    """Plan the digests of the next group; two workers send them from the first chunk on."""
     now, done = next(world.hours), []
-    assert world.workers is not None
-    workers = world.workers
 
     def work() -> None:
-        plan_due(world.parts.database, now, settings=world.parts.settings)
-        done.append(workers.send(now))
+        plan_due(
+            world.parts.database,
+            now,
+            settings=world.parts.settings,
+            progress=lambda *_: workers.ring(now),
+        )
+        done.append(workers.finish(now))
 
     times = timed(work, world.count)
     assert [one.sent for one in done] == [world.count], done

@@ -21,13 +21,14 @@ def invite(
     now: datetime,
     *,
     hour: int,
+    weekday: str = "daily",
     papers: int = 10,
     first: int = 0,
     progress: Progress = no_progress,
 ) -> None:
-    """Import people, numbered from ``first``, who get ``papers`` papers at ``hour`` UTC each day."""
+    """Import people, numbered from ``first``, who get ``papers`` papers at ``hour`` UTC on that day."""
     chance = random.Random(20260213 + first)
-    kinds = [_kind(chance, hour, papers) for _ in range(min(KINDS_OF_READER, count))]
+    kinds = [_kind(chance, hour, weekday, papers) for _ in range(min(KINDS_OF_READER, count))]
     for start in range(0, count, CHUNK):
         lines = list(_lines(chance, kinds, range(first + start, first + min(start + CHUNK, count))))
         with parts.database.transaction() as session:
@@ -40,12 +41,12 @@ def _lines(chance: random.Random, kinds: list[Preferences], numbers: range) -> I
         yield Line(number + 2, f"reader{number}@example.org", chance.choice(kinds))
 
 
-def _kind(chance: random.Random, hour: int, papers: int) -> Preferences:
+def _kind(chance: random.Random, hour: int, weekday: str, papers: int) -> Preferences:
     return read_preferences(
         {
             "timezone": "UTC",
             "hour": hour,
-            "weekdays": "daily",
+            "weekdays": weekday,
             "papers": papers,
             "topics": [topic.slug for topic in chance.sample(CATALOGUE, chance.randint(1, 4))],
             "mutes": chance.choice(MUTES),

@@ -18,8 +18,15 @@ from service.mail.outbox import BULK
 READY = "ready"
 
 
+class Ring(NamedTuple):
+    """Tells a worker that something waits at an instant; the last one asks what it did."""
+
+    now: datetime
+    is_last: bool = False
+
+
 class Done(NamedTuple):
-    """What one worker did."""
+    """What workers did."""
 
     sent: int
     processor: float  # seconds
@@ -32,10 +39,15 @@ class Workers:
         """Take the ends that lead to them."""
         self._pipes = pipes
 
-    def send(self, now: datetime) -> Done:
-        """Let all send until nothing waits."""
+    def ring(self, now: datetime) -> None:
+        """Let them send what waits, and go on."""
         for pipe in self._pipes:
-            pipe.send(now)
+            pipe.send(Ring(now))
+
+    def finish(self, now: datetime) -> Done:
+        """Let all send until nothing waits, and return what they did since this was asked last."""
+        for pipe in self._pipes:
+            pipe.send(Ring(now, is_last=True))
         done: list[Done] = [pipe.recv() for pipe in self._pipes]
         return Done(sum(one.sent for one in done), sum(one.processor for one in done))
 
@@ -65,9 +77,12 @@ def _work(settings: Settings, pipe: Connection) -> None:
     parts = open_parts(settings)
     courier = open_courier(settings, parts.keyring)
     pipe.send(READY)
+    sent, began = 0, time.process_time()
     while True:
-        now = pipe.recv()
-        began = time.process_time()
+        ring: Ring = pipe.recv()
+        while pipe.poll() and not ring.is_last:  # several rings are as good as one
+            ring = pipe.recv()
+        now = ring.now
         tally = deliver(
             parts.database,
             settings=settings,
@@ -78,4 +93,7 @@ def _work(settings: Settings, pipe: Connection) -> None:
             queue=BULK,
             worker="bench",
         )
-        pipe.send(Done(tally.sent, time.process_time() - began))
+        sent += tally.sent
+        if ring.is_last:
+            pipe.send(Done(sent, time.process_time() - began))
+            sent, began = 0, time.process_time()
