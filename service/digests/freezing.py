@@ -17,26 +17,72 @@ from service.digests.choosing import Draft
 from service.digests.due import Due
 from service.digests.spreading import send_at
 from service.digests.storing import insert_digests
+from service.digests.window import Window
 from service.mail.outbox import BULK, NONCE_BITS, TRANSACTIONAL, queue_columns
 from service.ranking.values import Ranked
 from service.subscribers.tables import SubscriberRow
 
 RETRY_SPAN = timedelta(hours=6)  # a relay that says "later" is asked again at least for so long
 NO_SPREAD = timedelta()
-LINES = 16_384  # papers as frozen, kept because they stand in many digests
+LINES = 16_384  # papers as frozen that are kept
+
+
+class Lines:
+    """Papers as frozen, one a line, kept while drafts with the same papers follow.
+
+    The same line stands in thousands of digests, and whoever has read it once need not again
+    (service/digests/composing.py). It is found by the identity of its entry: ranking gives one object to all
+    for whom it is the same, and to compare them costs more.
+    """
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._known: dict[str, dict[int, str]] = {}
+        self._entries: list[Ranked] = []  # an identity is good as long as its object is there
+
+    def of(self, draft: Draft) -> list[str]:
+        """Give the lines of one draft, in the order mailed."""
+        if draft.selection is None:
+            return []
+        lines: list[str] = []
+        for name, papers in draft.selection.lists:
+            known = self._known.setdefault(name, {})
+            try:
+                lines += [known[id(paper)] for paper in papers]
+            except KeyError:
+                lines += self._write(name, papers, draft.window)
+        return lines
+
+    def _write(self, name: str, papers: Sequence[Ranked], window: Window | None) -> list[str]:
+        if len(self._entries) > LINES:
+            self._known.clear()
+            self._entries.clear()
+        known = self._known.setdefault(name, {})
+        counts = window.counts if window is not None else {}
+        for paper in papers:
+            if id(paper) not in known:
+                known[id(paper)] = _line(name, paper, counts.get(paper.id))
+                self._entries.append(paper)
+        return [known[id(paper)] for paper in papers]
 
 
 def freeze(
-    session: Session, drafts: Sequence[Draft], now: datetime, *, spread: timedelta = NO_SPREAD
+    session: Session,
+    drafts: Sequence[Draft],
+    now: datetime,
+    *,
+    spread: timedelta = NO_SPREAD,
+    lines: Lines | None = None,
 ) -> list[Draft]:
     """Store drafts with their deliveries; return those that are new, all others had a digest already.
 
-    ``spread`` is over how long those of one hour go out (service/digests/spreading.py).
+    ``spread`` is over how long those of one hour go out (service/digests/spreading.py); ``lines`` are those
+    of the drafts before.
 
     Raises:
         sqlalchemy.exc.IntegrityError: somebody is gone, or was given one of the papers in the meantime.
     """
-    ids = insert_digests(session, _digests(drafts, now))
+    ids = insert_digests(session, _digests(drafts, now, lines or Lines()))
     stored = [draft for draft in drafts if draft.due.subscriber_id in ids]
     mailed = [draft for draft in stored if draft.is_mailed]
     people = [draft.due.subscriber_id for draft in mailed]
@@ -52,25 +98,10 @@ def freeze(
     return stored
 
 
-def freeze_selection(draft: Draft, known: dict[str, dict[int, str]] | None = None) -> JsonText:
-    """Return the selection as it is kept: list, reasons and the counts of that moment for each paper.
-
-    One paper a line: the same line stands in thousands of digests, and whoever has read it once need not
-    again (service/digests/composing.py). ``known`` keeps the lines of drafts that live as long as it.
-    """
-    if draft.selection is None:
-        return JsonText("[]")
-    known = {} if known is None else known
-    counts = draft.window.counts if draft.window is not None else {}
-    lines: list[str] = []
-    for name, papers in draft.selection.lists:
-        written = known.setdefault(name, {})
-        try:  # ranking gives one object to all for whom it is the same: mostly all are there
-            lines += [written[id(paper)] for paper in papers]
-        except KeyError:
-            written |= {id(paper): _line(name, paper, counts.get(paper.id)) for paper in papers}
-            lines += [written[id(paper)] for paper in papers]
-    return JsonText("[\n" + ",\n".join(lines) + "\n]" if lines else "[]")
+def freeze_selection(draft: Draft, lines: Lines | None = None) -> JsonText:
+    """Return the selection as it is kept: list, reasons and the counts of that moment for each paper."""
+    found = (lines or Lines()).of(draft)
+    return JsonText("[\n" + ",\n".join(found) + "\n]" if found else "[]")
 
 
 @lru_cache(LINES)
@@ -101,8 +132,7 @@ def digest_nonce(public_id: int, issue_date: date) -> int:
     return int.from_bytes(digest[:8], "big") >> (64 - NONCE_BITS)
 
 
-def _digests(drafts: Sequence[Draft], now: datetime) -> Columns:
-    lines: dict[str, dict[int, str]] = {}
+def _digests(drafts: Sequence[Draft], now: datetime, lines: Lines) -> Columns:
     return {
         "subscriber_id": [draft.due.subscriber_id for draft in drafts],
         "issue_date": [draft.due.issue_date for draft in drafts],

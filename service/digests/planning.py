@@ -34,7 +34,7 @@ from service.digests.due import (
     load_due,
     load_zones,
 )
-from service.digests.freezing import NO_SPREAD, freeze
+from service.digests.freezing import NO_SPREAD, Lines, freeze
 from service.digests.schedule import due_slots, open_zone
 from service.digests.window import Shelves
 from service.papers.embedding.phrases import PhraseVectors
@@ -126,7 +126,7 @@ def _plan_chunks(
 
     Whatever ends it, a soft time limit amid a statement too, waits until what is being written is written.
     """
-    store = partial(_store, database, now=shelves.now, settings=settings)
+    store = partial(_store, database, now=shelves.now, settings=settings, lines=Lines())
     window: timedelta | None = None
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning") as writer:
         for chunks in _due(database, shelves.now):
@@ -196,6 +196,7 @@ def _store(
     *,
     settings: Settings,
     spread: timedelta = NO_SPREAD,
+    lines: Lines | None = None,
 ) -> Sequence[Draft]:
     """Store drafts in one transaction; return those that are stored.
 
@@ -206,7 +207,7 @@ def _store(
         return []
     try:
         with database.transaction() as session:
-            stored = freeze(session, drafts, now, spread=spread)
+            stored = freeze(session, drafts, now, spread=spread, lines=lines)
             mark = hold.advance(session) if any(draft.is_mailed for draft in stored) else None
     except IntegrityError:
         log.warning("planning_overtaken", subscribers=len(drafts))
