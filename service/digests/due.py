@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, Select, and_, bindparam, exists, func, or_, select, true
+from sqlalchemy import BigInteger, BindParameter, Select, and_, bindparam, exists, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
-from service.bulk import among, is_postgres, numbers, numbers_given, unnested
+from service.bulk import among, among_given, ids_of, is_postgres, numbers, numbers_given, unnested
 from service.digests.accounting import MAILED
 from service.digests.schedule import Slot, local_date, open_zone
 from service.digests.tables import DigestRow
@@ -31,10 +32,11 @@ _CONDITIONS = (
     SubscriberRow.timezone,
     SubscriberRow.weekdays,
 )
+GROUPS = 64  # whose statement is kept
 FIRST_DIGEST_SPAN = timedelta(hours=24)  # how long after confirming a first digest is still made up for
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Group:
     """Zones whose clocks agree, with their slots of one date by hour: one query finds their people."""
 
@@ -117,13 +119,20 @@ def load_due(session: Session, group: Group, ids: Sequence[int], *, at: datetime
     Read by their ids and by nothing else, and their digests apart: a server that does not know yet how many
     people there are, or how many digests this day brings, would read them all for each chunk.
     """
-    by_id = select(*_ASKED, *_CONDITIONS).where(among(session, SubscriberRow.id, ids)).offset(0).subquery()
-    one = aliased(SubscriberRow, by_id)
-    query = _of(select(*list(by_id.c)[: len(_ASKED)]), group, at, one).order_by(one.id)
-    people = _of_group(session.connection().execute(query).all(), group)
+    given = {"at": at, **ids_of(session, ids)}
+    people = _of_group(session.connection().execute(_by_id(group, is_postgres(session)), given).all(), group)
     rows = session.connection().execute(*_digests_since(session, ids, group.issue_date))
     taken = {subscriber_id for subscriber_id, day, *_ in rows if day == group.issue_date}
     return [due for due in people if due.subscriber_id not in taken] if taken else people
+
+
+@lru_cache(GROUPS)
+def _by_id(group: Group, in_arrays: bool) -> Select[*tuple[Any, ...]]:
+    """Ask who of some people is due: made once for all chunks of a group."""
+    is_given = among_given(SubscriberRow.id, in_arrays=in_arrays)
+    by_id = select(*_ASKED, *_CONDITIONS).where(is_given).offset(0).subquery()
+    one, at = aliased(SubscriberRow, by_id), bindparam("at", type_=SubscriberRow.paused_until.type)
+    return _of(select(*list(by_id.c)[: len(_ASKED)]), group, at, one).order_by(one.id)
 
 
 def find_first(session: Session, now: datetime, *, subscriber_id: int | None = None) -> list[Due]:
@@ -193,13 +202,18 @@ _EACH_SINCE = _each_since()
 
 
 def _active(
-    query: Select[*tuple[Any, ...]], at: datetime, one: type[SubscriberRow] = SubscriberRow
+    query: Select[*tuple[Any, ...]],
+    at: datetime | BindParameter[Any],
+    one: type[SubscriberRow] = SubscriberRow,
 ) -> Select[*tuple[Any, ...]]:
     return query.where(one.status == Status.ACTIVE, or_(one.paused_until.is_(None), one.paused_until <= at))
 
 
 def _of(
-    query: Select[*tuple[Any, ...]], group: Group, at: datetime, one: type[SubscriberRow] = SubscriberRow
+    query: Select[*tuple[Any, ...]],
+    group: Group,
+    at: datetime | BindParameter[Any],
+    one: type[SubscriberRow] = SubscriberRow,
 ) -> Select[*tuple[Any, ...]]:
     return _active(query, at, one).where(
         one.timezone.in_(group.zones),
