@@ -102,6 +102,15 @@ class Database:
         with Session(self._reading_engine, expire_on_commit=False) as session, session.begin():
             yield session
 
+    @contextmanager
+    def statements(self) -> Iterator[Connection]:
+        """Give a connection on which each statement is a transaction by itself (Postgres).
+
+        For what is done often: BEGIN and COMMIT are two questions more to the server.
+        """
+        with self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()

@@ -130,6 +130,14 @@ def sqlite_database(sqlite_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
+def postgres_database(postgres_url: str) -> Iterator[Database]:
+    """A migrated Postgres database, for what only that can do."""
+    opened = Database(postgres_url.replace("postgresql:", "postgresql+psycopg:"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
 def clock() -> SettableClock:
     """A clock that stands at Friday, 13 February 2026, 08:00 UTC."""
     return SettableClock(datetime(2026, 2, 13, 8, tzinfo=UTC))

@@ -85,6 +85,7 @@ def limited_files(folder: Path) -> Iterator[Disk]:
 
 BEFORE = "before"  # the server never hears of the commit
 AFTER = "after"  # the server commits; nobody hears of it
+COMMITTING = (b"COMMIT", b"WITH recorded")  # the second is a transaction by itself (claiming.turn)
 
 
 class Line:
@@ -124,7 +125,7 @@ class Line:
     def _ask(self, client: socket.socket, server: socket.socket, is_last: threading.Event) -> None:
         with contextlib.suppress(OSError):
             while data := client.recv(1 << 16):
-                if b"COMMIT" in data and self._left:
+                if any(one in data for one in COMMITTING) and self._left:
                     self._left -= 1
                     if not self._left:
                         self.cuts += 1

@@ -72,16 +72,21 @@ class Entry:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (
-            self.results
-            or self.beginning
-            or self.unmade
-            or self.renewed
-            or self.back
-            or self.postponed
-            or self.put_off
-            or self.fares
+        return not (self.results or self.beginning or self._has_more)
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether all that landed was taken, and there is no more than that and what begins."""
+        return bool(
+            self.beginning
+            and self.results
+            and not self._has_more
+            and all(result.step.status is Status.SENT for result in self.results)
         )
+
+    @property
+    def _has_more(self) -> bool:
+        return bool(self.unmade or self.renewed or self.back or self.postponed or self.put_off or self.fares)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +208,14 @@ class Books:
     def write(self, entry: Entry) -> None:
         """Write all of an entry, or nothing."""
         now, holder = self.clock(), self.holder
+        if entry.is_usual and not self.database.is_sqlite:
+            with self.database.statements() as connection:
+                entry.begun = claiming.turn(
+                    connection, entry.results, entry.beginning, holder=holder, now=now
+                )
+            entry.counts = Counter({Status.SENT.value: len(entry.results)})
+            entry.is_written = True
+            return
         counts = Counter[str]()
         with self.database.transaction() as session:
             self._record(session, counts, entry.results, now)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    Connection,
     DateTime,
     Integer,
     Row,
@@ -241,15 +242,32 @@ def record(session: Session, results: Iterable[Result], *, holder: str, now: dat
     for status, of_status in by_status.items():
         known = _known(of_status, now) | {"b_holder": holder, "b_finished_at": _finished_at(status, now)}
         if is_postgres(session):
-            own = frozenset([name for name, values in known.items() if isinstance(values, list)])
-            for name in own:
-                if isinstance(_GIVEN[name], Integer):
-                    known[name] = numbers(known[name])
+            own, known = _arrays(known)
             count += connection.execute(_recording_at_once(status, own), known).rowcount
         else:
             rows = [_row(known, place) for place in range(len(of_status))]
             count += connection.execute(_recording(status), rows).rowcount
     return count
+
+
+def turn(
+    connection: Connection, sent: Sequence[Result], ids: Sequence[int], *, holder: str, now: datetime
+) -> set[int]:
+    """Do :func:`record` of what was sent and :func:`begin` at once, by one statement (Postgres).
+
+    Return the ids that may be sent. Nearly all turns of a window are of this kind.
+    """
+    own, known = _arrays(_known(sent, now))
+    known |= {"b_holder": holder, "b_finished_at": now}
+    known |= {"b_ids": PackedNumbers.of(ids), "b_now": now, "b_lease_until": now + SENDING_LEASE}
+    return {id_ for (id_,) in connection.execute(_turning(own), known)}
+
+
+@cache
+def _turning(own: frozenset[str]) -> Select[*tuple[Any, ...]]:
+    recorded = _recording_at_once(Status.SENT, own).returning(_TABLE.c.id).cte("recorded")
+    begun = _beginning(takes_arrays=True).returning(_TABLE.c.id).cte("begun")
+    return select(begun.c.id).add_cte(recorded)
 
 
 def _known(results: Sequence[Result], now: datetime) -> dict[str, Any]:
@@ -263,6 +281,15 @@ def _known(results: Sequence[Result], now: datetime) -> dict[str, Any]:
     }
     alike = {name: given[0] for name, given in known.items() if given.count(given[0]) == len(given)}
     return known | alike | {"b_id": [result.delivery.id for result in results]}
+
+
+def _arrays(known: Mapping[str, Any]) -> tuple[frozenset[str], dict[str, Any]]:
+    """Return the names of what is given by delivery, and all of it as Postgres takes it."""
+    own = frozenset([name for name, values in known.items() if isinstance(values, list)])
+    return own, {
+        name: numbers(values) if name in own and isinstance(_GIVEN[name], Integer) else values
+        for name, values in known.items()
+    }
 
 
 def _row(known: Mapping[str, Any], place: int) -> dict[str, Any]:
