@@ -74,12 +74,15 @@ class Frame(NamedTuple):
 
 
 class Outline(NamedTuple):
-    """One part of a page, with places for its papers and for its reader's own words."""
+    """One part of a page, with places for its reader's own words; its papers stand between two halves."""
 
-    pieces: tuple[bytes, ...]
-    words: tuple[tuple[int, str], ...]  # index among the pieces, name
-    cards: tuple[int, ...]  # of the trending list as one, then of each paper of the other
+    before: tuple[bytes, ...]
+    after: tuple[bytes, ...]
+    words: tuple[tuple[int, str], ...]  # index among the pieces of both halves, name
     between: tuple[bytes, ...]  # what stands between the papers of the trending list
+    gaps: tuple[
+        bytes, ...
+    ]  # behind the trending list as one and each paper of the other; nothing behind the last
     size: int
 
 
@@ -132,8 +135,8 @@ class AssemblyPress(Press):
                 preferences[HTML].coded,
                 leaving[HTML].coded,
             ),
-            [_linked(entry.text, text_list.coded) for entry in entries]
-            + [_linked(entry.html, html_list.coded) for entry in entries],
+            ([entry.text for entry in entries], [entry.html for entry in entries]),
+            (text_list.coded, html_list.coded),
         )
         return Content(_subject((hot or own)[0].title, count), pieces, is_canonical=True)
 
@@ -176,12 +179,12 @@ class _Page:
     """A page in both parts, from the first boundary to the last, with places for a reader's own."""
 
     def __init__(self, text: Outline, html: Outline) -> None:
-        self._between = text.between, html.between
+        self._between, self._gaps = (text.between, html.between), (text.gaps, html.gaps)
         self._size = html.size
         names = [name for _, name in html.words]
         self._counts = tuple([names.count(name) for name in OWN_WORDS])
-        behind = len(text.pieces) + 2
-        self._pieces = [b"", *text.pieces, b"", *html.pieces, b""]
+        self._pieces = [b"", *text.before, *text.after, b"", *html.before, *html.after, b""]
+        behind = len(text.before) + len(text.after) + 2  # the first piece of the HTML
         self._words = (
             (0, BETWEEN),
             *[(1 + index, WORDS + OWN_WORDS.index(name)) for index, name in text.words],
@@ -189,7 +192,7 @@ class _Page:
             *[(behind + index, WORDS + len(OWN_WORDS) + OWN_WORDS.index(name)) for index, name in html.words],
             (len(self._pieces) - 1, END),
         )
-        self._cards = (*[1 + index for index in text.cards], *[behind + index for index in html.cards])
+        self._papers = 1 + len(text.before), behind + len(html.before)
         # Most readers of a day have the same trending list.
         self.list_of = lru_cache(LISTS)(self._make_list)
 
@@ -197,22 +200,24 @@ class _Page:
         """Return the octets of the HTML without its papers, where each of OWN_WORDS has so many."""
         return self._size + sum([times * size for times, size in zip(self._counts, sizes, strict=True)])
 
-    def fill(self, values: tuple[bytes, ...], cards: Sequence[Sequence[bytes]]) -> list[bytes]:
+    def fill(
+        self,
+        values: tuple[bytes, ...],
+        papers: tuple[Sequence[Sequence[bytes]], Sequence[Sequence[bytes]]],
+        links: tuple[bytes, bytes],
+    ) -> list[bytes]:
         """Return the pieces with everything put in.
 
         ``values`` are the boundary before a part and that at the end, then OWN_WORDS for the text and for
-        the HTML; ``cards`` those of the text and then those of the HTML.
+        the HTML; ``papers`` and the link for their places are those of the text and of the HTML.
         """
         pieces = self._pieces.copy()
         for index, value in self._words:
             pieces[index] = values[value]
-        filled: list[bytes] = []
-        start = 0
-        for index, card in zip(self._cards, cards, strict=True):
-            filled += pieces[start:index]
-            filled += card
-            start = index + 1
-        return filled + pieces[start:]
+        for part in (HTML, TEXT):  # from behind, so that places in front stay where they are
+            place = self._papers[part]
+            pieces[place:place] = _linked(papers[part], self._gaps[part], links[part])
+        return pieces
 
     def _make_list(self, cards: tuple[Card, ...], limit: int) -> Entry:
         """Join the trending list, which comes first; what stands between papers is counted with the page."""
@@ -225,10 +230,21 @@ class _Page:
         )
 
 
-def _linked(pieces: Sequence[bytes], link: bytes) -> list[bytes]:
-    """Put the link into each place. Nothing is copied here: most of a message is shared with others."""
-    linked = [link] * (2 * len(pieces) - 1)
+def _linked(papers: Sequence[Sequence[bytes]], gaps: Sequence[bytes], link: bytes) -> list[bytes]:
+    """Put the link into each place, and behind each paper its gap.
+
+    Nothing is copied here: most of a message is shared with others. All papers at once, because a list
+    for each costs three times as much.
+    """
+    pieces: list[bytes] = []
+    for paper in papers:
+        pieces += paper
+    linked = [link] * (2 * len(pieces))
     linked[::2] = pieces
+    end = -1
+    for paper, gap in zip(papers, gaps, strict=True):
+        end += 2 * len(paper)
+        linked[end] = gap
     return linked
 
 
@@ -245,21 +261,25 @@ def _mark(name: str) -> Markup:
 
 
 def _outline(part: Part, words: dict[str, object], hot: int) -> Outline:
-    """Render a part of a page and take it apart; the first ``hot`` papers become one place."""
+    """Render a part of a page and take it apart; the first ``hot`` papers become one."""
     frame = _frame(templates.page(part, words))
     pieces = [part_head(part) + frame.pieces[0], *frame.pieces[1:]]
     cards = [index for index, name in frame.slots if name.startswith("card")]
-    between: list[bytes] = []
-    if hot > 1:
-        first, last = cards[0], cards[hot - 1]
-        between = [pieces[index] for index in range(first, last) if index not in cards]
-        pieces[first : last + 1] = [b""] * (last + 1 - first)  # the places of the others stay empty
-        cards = [first, *cards[hot:]]
+    first, last = cards[0], cards[-1]
+    gaps = [pieces[index + 1] for index in cards[:-1]]  # one piece: no word of one's own stands there
+    gone = last + 1 - first
     return Outline(
-        pieces=tuple(pieces),
-        words=tuple([slot for slot in frame.slots if not slot[1].startswith("card")]),
-        cards=tuple(cards),
-        between=tuple(between),
+        before=tuple(pieces[:first]),
+        after=tuple(pieces[last + 1 :]),
+        words=tuple(
+            [
+                (index if index < first else index - gone, name)
+                for index, name in frame.slots
+                if index not in cards
+            ]
+        ),
+        between=tuple(gaps[: max(hot - 1, 0)]),
+        gaps=(*gaps[max(hot - 1, 0) :], b""),
         size=frame.size,
     )
 
