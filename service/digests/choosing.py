@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from service.digests import ledger
-from service.digests.due import Due, load_last_scheduled
+from service.digests.due import Due
 from service.digests.window import Shelves, Window
 from service.papers.trend import TREND_VERSION
 from service.ranking.matching import read_phrases
@@ -48,7 +48,7 @@ class Draft(NamedTuple):
 
 def draft_digests(session: Session, shelves: Shelves, chunk: Sequence[Due]) -> list[Draft]:
     """Draft the digests of ``chunk``, who are all due; people who are to wait are left out."""
-    ready = _without_early(session, shelves.now, chunk)
+    ready = _without_early(shelves.now, chunk)
     if shelves.is_outage(session):
         ready = [due for due in ready if due.is_first or shelves.has_news_since(session, due.last_digest_at)]
     if not ready:
@@ -87,19 +87,14 @@ def is_too_soon(due_at: datetime, others: Sequence[datetime]) -> bool:
     return any(abs(due_at - other) < SHORTEST_GAP for other in others)
 
 
-def _without_early(session: Session, now: datetime, chunk: Sequence[Due]) -> list[Due]:
+def _without_early(now: datetime, chunk: Sequence[Due]) -> list[Due]:
     """Leave out who had a scheduled digest less than 18 hours ago: they wait until the gap is over."""
-    if not chunk:
-        return []
-    ids = [due.subscriber_id for due in chunk]
-    since = min(due.issue_date for due in chunk) - timedelta(days=2)
-    last = load_last_scheduled(session, ids, since=since)
     return [
         due
         for due in chunk
         if due.is_first
-        or not is_too_soon(due.due_at, last.get(due.subscriber_id, ()))
-        or not is_too_soon(now, last.get(due.subscriber_id, ()))
+        or not is_too_soon(due.due_at, due.others_due_at)
+        or not is_too_soon(now, due.others_due_at)
     ]
 
 

@@ -32,6 +32,8 @@ _CONDITIONS = (
     SubscriberRow.timezone,
     SubscriberRow.weekdays,
 )
+DAYS_BEFORE = timedelta(days=2)  # farther back no digest stands in the way of another
+NOTHING: Mapping[int, Sequence[datetime]] = {}
 GROUPS = 64  # whose statement is kept
 FIRST_DIGEST_SPAN = timedelta(hours=24)  # how long after confirming a first digest is still made up for
 
@@ -56,6 +58,7 @@ class Due(NamedTuple):
     paper_count: int
     last_digest_at: datetime | None
     is_first: bool = False
+    others_due_at: Sequence[datetime] = ()  # of scheduled digests from two days before on
 
 
 def load_zones(session: Session) -> list[str]:
@@ -119,10 +122,11 @@ def load_due(session: Session, group: Group, ids: Sequence[int], *, at: datetime
     Read by their ids and by nothing else, and their digests apart: a server that does not know yet how many
     people there are, or how many digests this day brings, would read them all for each chunk.
     """
-    given = {"at": at, **ids_of(session, ids)}
-    people = _of_group(session.connection().execute(_by_id(group, is_postgres(session)), given).all(), group)
-    rows = session.connection().execute(*_digests_since(session, ids, group.issue_date))
+    rows = session.connection().execute(*_digests_since(session, ids, group.issue_date - DAYS_BEFORE)).all()
     taken = {subscriber_id for subscriber_id, day, *_ in rows if day == group.issue_date}
+    given = {"at": at, **ids_of(session, ids)}
+    found = session.connection().execute(_by_id(group, is_postgres(session)), given).all()
+    people = _of_group(found, group, _scheduled(rows))
     return [due for due in people if due.subscriber_id not in taken] if taken else people
 
 
@@ -166,9 +170,12 @@ def load_last_scheduled(
     session: Session, subscriber_ids: Sequence[int], *, since: date
 ) -> dict[int, list[datetime]]:
     """Return when each subscriber's scheduled digests of dates from ``since`` on were due."""
-    rows = session.connection().execute(*_digests_since(session, subscriber_ids, since))
+    return _scheduled(session.connection().execute(*_digests_since(session, subscriber_ids, since)))
+
+
+def _scheduled(digests: Iterable[Any]) -> dict[int, list[datetime]]:
     found: dict[int, list[datetime]] = {}
-    for subscriber_id, _, due_at, outcome, is_first in rows:
+    for subscriber_id, _, due_at, outcome, is_first in digests:
         if outcome == MAILED and not is_first:
             found.setdefault(subscriber_id, []).append(due_at)
     return found
@@ -236,11 +243,13 @@ def _next(
     return mine.order_by(SubscriberRow.id).limit(limit)
 
 
-def _of_group(rows: Iterable[Any], group: Group) -> list[Due]:
+def _of_group(
+    rows: Iterable[Any], group: Group, scheduled: Mapping[int, Sequence[datetime]] = NOTHING
+) -> list[Due]:
     day = group.issue_date
     times = {hour: (slot.due_at, slot.cutoff_at) for hour, slot in group.slots.items()}
     return [
-        Due(id_, public_id, day, *times[hour], paper_count, last_digest_at)
+        Due(id_, public_id, day, *times[hour], paper_count, last_digest_at, False, scheduled.get(id_, ()))
         for id_, public_id, paper_count, last_digest_at, hour in rows
     ]
 

@@ -16,7 +16,15 @@ from service.database import Database
 from service.digests import hold
 from service.digests.accounting import SKIPPED
 from service.digests.choosing import is_too_soon
-from service.digests.due import Due, Group, find_due, group_slots, load_last_scheduled, load_zones
+from service.digests.due import (
+    DAYS_BEFORE,
+    Due,
+    Group,
+    find_due,
+    group_slots,
+    load_last_scheduled,
+    load_zones,
+)
 from service.digests.schedule import Slot, due_slots, open_zone, passed_slots
 from service.digests.storing import insert_digests
 from service.digests.tables import DigestRow, HoldRow, PlannerRow
@@ -136,7 +144,7 @@ def _reasons(
 ) -> list[str]:
     if not people:
         return []
-    since = min(due.issue_date for due in people) - timedelta(days=2)
+    since = min(due.issue_date for due in people) - DAYS_BEFORE
     last = load_last_scheduled(session, [due.subscriber_id for due in people], since=since)
     cutoffs = {due.cutoff_at for due in people}
     held = {cutoff for cutoff in cutoffs if _was_held(session, cutoff)}
