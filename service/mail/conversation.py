@@ -8,7 +8,7 @@ import math
 from collections import deque
 from collections.abc import Collection, Sequence
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 LINES = 256  # of replies, kept: most relays say the same again and again
 BUFFER = 4_096  # octets read at once
@@ -34,8 +34,18 @@ class Garbled(Lost):
     """What came is no reply, or came unasked."""
 
 
+class Listener(Protocol):
+    """Hears what comes at once, where waiting for it in a task would cost more than all that is done then."""
+
+    def hear(self, data: bytes) -> bool:
+        """Take what came; False where it is to be read as replies. Whoever took it is not asked again."""
+
+    def wake(self) -> None:
+        """See to a reply that was not taken, or to the end."""
+
+
 class Conversation(asyncio.BufferedProtocol):
-    """Takes over a transport. One reader at a time; writing never waits."""
+    """Takes over a transport. One reader or listener at a time; writing never waits."""
 
     def __init__(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport over from the protocol that made the connection."""
@@ -46,6 +56,7 @@ class Conversation(asyncio.BufferedProtocol):
         self._lines: list[str] = []  # of a reply whose last line has not come
         self._replies: deque[Reply] = deque()
         self._waiter: asyncio.Future[None] | None = None
+        self._listener: Listener | None = None
         self._end: Lost | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = self._patience_ends = math.inf
@@ -107,6 +118,19 @@ class Conversation(asyncio.BufferedProtocol):
         self.answers += len(codes)
         return True
 
+    def listen(self, listener: Listener, seconds: float) -> bool:
+        """Let a listener have what comes next, within ``seconds``; False if something came, or the end."""
+        if not self.is_quiet or self._end is not None:
+            return False
+        self._listener = listener
+        self._be_patient(seconds)
+        return True
+
+    def hush(self) -> None:
+        """Let nobody listen."""
+        self._listener = None
+        self._patience_ends = math.inf
+
     async def comes(self, seconds: float) -> bool:
         """Wait for a reply or for the end of the connection; say whether one of them came in time."""
         if self._replies or self._end is not None:
@@ -131,14 +155,17 @@ class Conversation(asyncio.BufferedProtocol):
         if self._end is not None:
             raise self._end
         waiter = self._waiter = self._loop.create_future()
-        self._patience_ends = self._loop.time() + seconds
-        if self._alarm is None or self._alarm_at > self._patience_ends:
-            self._set_alarm()
+        self._be_patient(seconds)
         try:
             await waiter
         finally:
             self._waiter = None
             self._patience_ends = math.inf  # the alarm goes on, but is nobody's
+
+    def _be_patient(self, seconds: float) -> None:
+        self._patience_ends = self._loop.time() + seconds
+        if self._alarm is None or self._alarm_at > self._patience_ends:
+            self._set_alarm()
 
     def _set_alarm(self) -> None:
         """Set the one alarm there is: it looks whether it is late enough, and if not, is set again."""
@@ -161,6 +188,13 @@ class Conversation(asyncio.BufferedProtocol):
             self._alarm = None
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(end)
+        self._wake_listener()
+
+    def _wake_listener(self) -> None:
+        listener = self._listener
+        if listener is not None:
+            self.hush()
+            listener.wake()
 
     # -- the transport's side ------------------------------------------------------------------------
 
@@ -169,11 +203,20 @@ class Conversation(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take replies apart."""
+        """Take replies apart; behind an end there are none."""
+        if self._end is not None:
+            return
         data = bytes(self._buffer[:nbytes])
+        listener = self._listener
+        if listener is not None and self.is_quiet:
+            patience_ends = self._patience_ends
+            self.hush()
+            if listener.hear(data):
+                return
+            self._listener, self._patience_ends = listener, patience_ends
         *lines, self._unread = (self._unread + data).split(b"\n")
         for line in lines:
-            reply, is_last = _read_line(line)
+            reply, is_last = read_line(line)
             if reply is None:
                 self._finish(Garbled(f"not a reply: {line[:200].decode('utf-8', 'replace')}"))
                 return
@@ -186,8 +229,10 @@ class Conversation(asyncio.BufferedProtocol):
                 self._lines = []
         if (self._unread or self._lines) and len(self._unread) + sum(map(len, self._lines)) > LONGEST_REPLY:
             self._finish(Garbled("a reply without end"))
-        elif self._replies and self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        elif self._replies:
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
+            self._wake_listener()
 
     def eof_received(self) -> bool:
         """Let the transport close."""
@@ -200,7 +245,7 @@ class Conversation(asyncio.BufferedProtocol):
 
 
 @lru_cache(LINES)
-def _read_line(line: bytes) -> tuple[Reply | None, bool]:
+def read_line(line: bytes) -> tuple[Reply | None, bool]:
     """Read a line of a reply, None if it is none; say whether it is the reply's last."""
     code, mark, text = line[:3], line[3:4], line[4:].strip().decode("utf-8", "replace")
     if not (code.isdigit() and mark.strip() in {b"", b"-"}):

@@ -132,10 +132,16 @@ class Pool:
             connection = connection or await self._open_another()
             if connection is None:
                 continue
-            if connection.talk.is_open and not (self.is_worn(connection) or self._is_stale(connection)):
+            if self._is_good(connection):
                 return connection
             await self._quit(connection)
             self._close_one()
+
+    def take_idle(self) -> Connection | None:
+        """Take an idle connection, if one stands that is good."""
+        if not self._idle or not self._is_good(self._idle[-1]):
+            return None
+        return self._idle.pop()
 
     def give(self, connection: Connection) -> None:
         """Put a connection back that is ready for the next transaction."""
@@ -193,8 +199,10 @@ class Pool:
             connection.message_count >= self.limits.messages_per_connection or age > self.limits.age_seconds
         )
 
-    def _is_stale(self, connection: Connection) -> bool:
-        return asyncio.get_running_loop().time() - connection.used_at > self.limits.idle_seconds
+    def _is_good(self, connection: Connection) -> bool:
+        if not connection.talk.is_open or self.is_worn(connection):
+            return False
+        return asyncio.get_running_loop().time() - connection.used_at <= self.limits.idle_seconds
 
     def _close_one(self, *, has_berth: bool = True) -> None:
         self._open_count -= 1

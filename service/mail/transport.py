@@ -4,6 +4,9 @@ The transaction is ours because only then is it known whether an error came befo
 sent) or after it (nobody knows). Where the relay offers PIPELINING (RFC 2920), MAIL, RCPT and DATA go in one
 write, and those of the next message with the body before it: one round trip a message. Elsewhere, and where a
 relay turns out not to keep what it offers, commands go one by one.
+
+Where all answers are the expected ones, the next message is written from the very callback that brought them,
+a third cheaper than waking a task for each. Every odd answer, loss or delay is judged by a task.
 """
 
 import asyncio
@@ -11,12 +14,12 @@ import re
 import ssl
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from service.config import Settings
 from service.endpoints import SmtpEndpoint
-from service.mail.conversation import Conversation, Lost, Reply, Silent
+from service.mail.conversation import LINES, Conversation, Lost, Reply, Silent, read_line
 from service.mail.delivery import SERVICE_CLOSING, Outcome, Stage, Verdict
 from service.mail.message import Parcel
 from service.mail.pool import BLOCK_SECONDS, DATA_SECONDS, Berths, Connection, Limits, Pool, RelayUnavailable
@@ -86,11 +89,11 @@ class SmtpRelay:
         self.limits = limits or Limits()
         self.endpoint = endpoint
         self.keeps_pipelining = True  # until it shows that it doesn't
-        self._pool = Pool(
+        self.pool = Pool(
             endpoint, helo_name=helo_name, limits=self.limits, tls_context=tls_context, berths=berths
         )
+        self.lanes: set[_Lane] = set()
         self._waiting: deque[_Job] = deque()
-        self._lanes: set[asyncio.Task[None]] = set()
 
     # -- the courier's side --------------------------------------------------------------------------
 
@@ -100,8 +103,8 @@ class SmtpRelay:
         Raises:
             RelayUnavailable: none can be had.
         """
-        connection = await self._pool.take()
-        self._pool.give(connection)
+        connection = await self.pool.take()
+        self.pool.give(connection)
 
     def admit(self, recipients: Sequence[str]) -> Sequence[float | None]:
         """Let every message go: a relay by itself knows no limits of rate."""
@@ -114,139 +117,257 @@ class SmtpRelay:
             job.future.set_exception(ValueError("an envelope address that can't be written"))
             return job.future
         self._waiting.append(job)
-        if len(self._lanes) < self.limits.connections:
-            self._lanes.add(asyncio.get_running_loop().create_task(self._run_lane()))
+        if len(self.lanes) < self.limits.connections:
+            _Lane(self).begin()
         return job.future
 
     async def close(self) -> None:
         """Say goodbye; the next event loop starts anew."""
-        lanes = list(self._lanes)
+        lanes = list(self.lanes)
+        tasks = [task for lane in lanes if (task := lane.stop()) is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
         for lane in lanes:
-            lane.cancel()
-        await asyncio.gather(*lanes, return_exceptions=True)
-        self._lanes.clear()
+            lane.leave()
         self._waiting.clear()
-        await self._pool.close()
+        await self.pool.close()
 
-    # -- lanes ---------------------------------------------------------------------------------------
+    # -- the line ------------------------------------------------------------------------------------
 
-    async def _run_lane(self) -> None:
-        try:
-            while self._waiting:
-                await self._take_and_use()
-        finally:
-            # Here, and not in a callback: a parcel that comes next must find this lane gone.
-            self._lanes.discard(cast(asyncio.Task[None], asyncio.current_task()))
+    @property
+    def is_any_waiting(self) -> bool:
+        """Whether a parcel waits, or one that was given up."""
+        return bool(self._waiting)
 
-    async def _take_and_use(self) -> None:
-        """Take a connection and hand over what waits, until nothing does or the connection ends."""
-        try:
-            connection = await self._pool.take()
-        except RelayUnavailable as unavailable:
-            text = harmless(str(unavailable))
-            while job := self._next():
-                job.finish(Outcome(verdict=Verdict.UNREACHABLE, stage=Stage.CONNECT, text=text))
-            return
-        keep = False
-        try:
-            keep = await self._use(connection)
-        finally:
-            (self._pool.give if keep else self._pool.drop)(connection)
-
-    def _next(self) -> _Job | None:
+    def next(self) -> _Job | None:
+        """Take the parcel whose turn it is."""
         while self._waiting:
             job = self._waiting.popleft()
             if not job.future.done():  # given up meanwhile
                 return job
         return None
 
-    async def _use(self, connection: Connection) -> bool:
-        """Hand over parcels on one connection; say whether it is still good."""
-        job = self._next_on(connection)
-        while job is not None:
-            try:
-                follower = await self._hand_over(connection, job)
-            except _LostBeforeMessage as lost:
-                # That a relay closes a connection it has had enough of is no failure of the message at hand.
-                # Each of these has carried another to its end: that can't go on for ever.
-                job.tries -= connection.has_served
-                self._ask_again(job, lost)
+    def put_back(self, job: _Job | None) -> None:
+        """Let a parcel be the next again: not a byte of it was sent."""
+        if job is not None:
+            self._waiting.appendleft(job)
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """One connection at work: the parcel at hand, and the one whose commands were written behind it.
+
+    The usual case goes without a task: :meth:`hear` is given what came, and if these are just the answers
+    that were due, it writes what comes next. All else is judged by a task that begins where that left off.
+    """
+
+    relay: SmtpRelay
+    connection: Connection = field(init=False)  # where is_connected
+    is_connected: bool = False
+    job: _Job | None = None  # None only between two
+    is_written: bool = False  # its message, dot and all: from then on only a reply is certain
+    follower: _Job | None = None
+    ahead: int = 0  # how many bytes of the follower's were written
+    task: asyncio.Task[None] | None = None
+
+    # -- from one parcel to the next -----------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Go on an idle connection, or have a task find one."""
+        self.relay.lanes.add(self)
+        connection = self.relay.pool.take_idle()
+        if connection is None or self._go(connection):
+            self.wake()
+
+    def _go(self, connection: Connection) -> bool:
+        self.connection, self.is_connected = connection, True
+        return self._take_up()
+
+    def _take_up(self) -> bool:
+        """Announce the next parcel, where one waits and may go here; say whether a task is needed then."""
+        relay, talk = self.relay, self.connection.talk
+        self.job = job = None if relay.pool.is_worn(self.connection) else relay.next()
+        if job is None:
+            return self._part(keep=True)
+        talk.write(*self._announce(job))
+        return not (job.is_pipelined and talk.listen(self, relay.limits.command_seconds))
+
+    def _part(self, *, keep: bool) -> bool:
+        """Leave the connection, and the lane too where nothing waits; say whether something does."""
+        relay = self.relay
+        (relay.pool.give if keep else relay.pool.drop)(self.connection)
+        self.is_connected = self.is_written = False
+        self.job = self.follower = None
+        if not relay.is_any_waiting:
+            relay.lanes.discard(self)  # at once: a parcel that comes next must find this lane gone
+        return relay.is_any_waiting
+
+    def stop(self) -> asyncio.Task[None] | None:
+        """Do no more; return the task that has to be waited for before :meth:`leave`."""
+        if self.is_connected:
+            self.connection.talk.hush()
+        if self.task is not None:
+            self.task.cancel()
+        return self.task
+
+    def leave(self) -> None:
+        """Leave everything as it is, and the connection at once."""
+        if self.is_connected:
+            self._part(keep=False)
+        self.relay.lanes.discard(self)
+
+    # -- the usual case ------------------------------------------------------------------------------
+
+    def hear(self, data: bytes) -> bool:
+        """Take the answers that were due and write what comes next; False if they are anything else."""
+        job = self.job
+        if self.is_written:
+            line, end, data = data.partition(b"\n")
+            outcome = _outcome_of_acceptance(line) if end else None
+            if outcome is None or not (_open_message(data) if self.follower else not data):
                 return False
-            except Exception as error:  # noqa: BLE001 - a fault of ours is told to whoever waits
-                if not job.future.done():
-                    job.future.set_exception(error)
-                return False
-            connection.has_served = True
-            if connection.talk.is_ended:
-                self._put_back(follower)
-                return False
-            job = follower or self._next_on(connection)
+            job = self._finish(outcome)
+        elif not _open_message(data):
+            return False
+        if job is None:
+            is_task_needed = self._take_up()
+        else:
+            self._count_try(job)
+            is_task_needed = self._write_message(job)
+        if is_task_needed:
+            self.wake()
         return True
 
-    def _next_on(self, connection: Connection) -> _Job | None:
-        """Take a parcel and write its commands where that is allowed."""
-        if not self._pool.is_worn(connection) and (job := self._next()):
-            connection.talk.write(*self._announce(connection, job))
-            return job
-        return None
+    def wake(self) -> None:
+        """Let a task see to what is not usual."""
+        self.task = asyncio.get_running_loop().create_task(self._run())
 
-    def _put_back(self, job: _Job | None) -> None:
-        if job is not None:  # announced, perhaps, but not a byte of it was sent
-            self._waiting.appendleft(job)
+    # -- what both do --------------------------------------------------------------------------------
 
-    def _ask_again(self, job: _Job, lost: _LostBeforeMessage) -> None:
-        if lost.is_final or job.tries >= TRIES:
-            job.finish(_outcome_of_loss(lost))
-        else:
-            self._waiting.appendleft(job)
-
-    # -- one transaction -----------------------------------------------------------------------------
-
-    def _announce(self, connection: Connection, job: _Job) -> list[bytes]:
+    def _announce(self, job: _Job) -> list[bytes]:
         """Return the commands of a parcel where they may be written ahead."""
-        job.is_pipelined = connection.offers_pipelining and self.keeps_pipelining
-        return list(job.commands(connection).values()) if job.is_pipelined else []
+        job.is_pipelined = self.connection.offers_pipelining and self.relay.keeps_pipelining
+        return list(job.commands(self.connection).values()) if job.is_pipelined else []
 
-    async def _hand_over(self, connection: Connection, job: _Job) -> _Job | None:
-        """See an announced parcel to its outcome; return the one that was announced together with its body.
+    def _count_try(self, job: _Job) -> None:
+        job.tries += 1
+        self.connection.message_count += 1
+
+    def _write_message(self, job: _Job) -> bool:
+        """Write a message, and another's commands behind it where they may be; say if a task is needed."""
+        relay, connection = self.relay, self.connection
+        may_follow = job.is_pipelined and not relay.pool.is_worn(connection)
+        self.follower = relay.next() if may_follow else None
+        ahead = self._announce(self.follower) if self.follower else []
+        self.ahead = sum(map(len, ahead))
+        self.is_written = True  # said before it is: should we be interrupted in between, it may be out
+        connection.talk.write(*_on_the_wire(job.parcel), *ahead)
+        return not (job.is_pipelined and self._is_left_to_hear())
+
+    def _is_left_to_hear(self) -> bool:
+        """Leave it to :meth:`hear` what comes of a message, unless some of it is still here."""
+        talk = self.connection.talk
+        return not talk.unsent and talk.listen(self, self.relay.limits.final_reply_seconds)
+
+    def _finish(self, outcome: Outcome) -> _Job | None:
+        """Tell how a written message ended; turn to its follower."""
+        if self.job is not None:
+            self.job.finish(outcome)
+        self.connection.has_served = True
+        self.is_written = False
+        self.job, self.follower = self.follower, None
+        return self.job
+
+    # -- all other cases -----------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        """Connect, judge, ask again, until nothing waits or it can be left to :meth:`hear`."""
+        try:
+            while await (self._see_to_it() if self.is_connected else self._connect()):
+                pass
+        except BaseException:
+            self.leave()
+            raise
+        finally:
+            self.task = None
+
+    async def _connect(self) -> bool:
+        relay = self.relay
+        try:
+            connection = await relay.pool.take()
+        except RelayUnavailable as unavailable:
+            text = harmless(str(unavailable))
+            while job := relay.next():
+                job.finish(Outcome(verdict=Verdict.UNREACHABLE, stage=Stage.CONNECT, text=text))
+            relay.lanes.discard(self)
+            return False
+        return self._go(connection)
+
+    async def _see_to_it(self) -> bool:
+        """See the parcel at hand to its outcome, or where it can be left; say if a task is needed then."""
+        job, connection, relay = self.job, self.connection, self.relay
+        if job is None:
+            return self._take_up()
+        try:
+            if await self._hand_over(job):
+                return False
+        except _LostBeforeMessage as lost:
+            # That a relay closes a connection it has had enough of is no failure of the message at hand.
+            # Each of these has carried another to its end: that can't go on for ever.
+            job.tries -= connection.has_served
+            relay.put_back(self.follower)
+            if lost.is_final or job.tries >= TRIES:
+                job.finish(_outcome_of_loss(lost))
+            else:
+                relay.put_back(job)
+            return self._part(keep=False)
+        except Exception as error:  # noqa: BLE001 - a fault of ours is told to whoever waits
+            if not job.future.done():
+                job.future.set_exception(error)
+            relay.put_back(self.follower)
+            return self._part(keep=False)
+        if connection.talk.is_ended:
+            relay.put_back(self.job)  # announced, perhaps, but not a byte of it was sent
+            return self._part(keep=False)
+        return True
+
+    async def _hand_over(self, job: _Job) -> bool:
+        """See a parcel to its outcome; True if it was written, and the rest is left to :meth:`hear`.
 
         Raises:
             _LostBeforeMessage: nothing was accepted; the connection must not be used again.
         """
-        talk = connection.talk
-        job.tries += 1
-        connection.message_count += 1
-        refusal = await self._open_transaction(connection, job)
-        if refusal is not None:
-            job.finish(refusal)
-            await self._reset(talk)
-            return None
-        if not talk.is_open:  # gone after 354, or it said more than it was asked
-            self.keeps_pipelining &= talk.is_quiet
-            raise _LostBeforeMessage(Stage.DATA, "the connection was closed or out of step after 354")
-        message = _on_the_wire(job.parcel)
-        may_follow = job.is_pipelined and not self._pool.is_worn(connection)
-        follower = self._next() if may_follow else None
-        ahead = self._announce(connection, follower) if follower else []
-        talk.write(*message, *ahead)
+        talk = self.connection.talk
+        if not self.is_written:
+            self._count_try(job)
+            refusal = await self._open_transaction(job)
+            if refusal is not None:
+                job.finish(refusal)
+                self.connection.has_served = True
+                self.job = None
+                await self._reset(talk)
+                return False
+            if not talk.is_open:  # gone after 354, or it said more than it was asked
+                self.relay.keeps_pipelining &= talk.is_quiet
+                raise _LostBeforeMessage(Stage.DATA, "the connection was closed or out of step after 354")
+            if not self._write_message(job):
+                return True
         # From here on only a reply is certain, or that the dot never left this process.
         try:
-            await self._see_it_leave(talk, sum(map(len, ahead)))
-            reply = await talk.reply(self.limits.final_reply_seconds)
-        except _LostBeforeMessage:
-            self._put_back(follower)
-            raise
+            await self._see_it_leave(talk, self.ahead)
+            if job.is_pipelined and self._is_left_to_hear():
+                return True
+            reply = await talk.reply(self.relay.limits.final_reply_seconds)
         except Lost as lost:
-            job.finish(Outcome(verdict=Verdict.UNKNOWN, stage=Stage.DOT, text=harmless(str(lost))))
+            self._finish(Outcome(verdict=Verdict.UNKNOWN, stage=Stage.DOT, text=harmless(str(lost))))
             talk.close()
-            return follower
+            return False
         outcome = _outcome_of_reply(Stage.DOT, reply)
-        job.finish(outcome)
+        follower = self._finish(outcome)
         if outcome.verdict is Verdict.UNKNOWN or reply.code == SERVICE_CLOSING:
             talk.close()
         elif outcome.verdict is not Verdict.SENT and follower is None:
             await self._reset(talk)
-        return follower
+        return False
 
     async def _see_it_leave(self, talk: Conversation, behind: int) -> None:
         """Wait until the message has left; ``behind`` is how many bytes were written after it.
@@ -256,7 +377,7 @@ class SmtpRelay:
             Lost: the same, and what is left lies behind the dot.
         """
         while left := talk.unsent:
-            if await talk.comes(self.limits.block_seconds):
+            if await talk.comes(self.relay.limits.block_seconds):
                 return
             if talk.unsent == left:
                 # Whoever closes now throws away what was not sent: without its dot a message is none.
@@ -267,11 +388,11 @@ class SmtpRelay:
                     _LostBeforeMessage(Stage.DATA, reason, is_final=True) if is_dot_here else Silent(reason)
                 )
 
-    async def _open_transaction(self, connection: Connection, job: _Job) -> Outcome | None:
+    async def _open_transaction(self, job: _Job) -> Outcome | None:
         """Bring a parcel up to 354; return the outcome if it was refused on the way."""
-        talk = connection.talk
+        talk = self.connection.talk
         refusal: Outcome | None = None
-        commands = {} if job.is_pipelined else job.commands(connection)
+        commands = {} if job.is_pipelined else job.commands(self.connection)
         for stage, good in GOOD.items():
             if not job.is_pipelined:
                 talk.write(commands[stage])
@@ -285,7 +406,7 @@ class SmtpRelay:
                     await self._send_nothing(talk, refusal)
                 continue
             if job.is_pipelined and refusal is None and _is_out_of_step(reply):
-                self.keeps_pipelining = False
+                self.relay.keeps_pipelining = False
                 raise _LostBeforeMessage(stage, reply.text, reply.code)
             refusal = refusal or _outcome_of_reply(stage, reply)
             if not job.is_pipelined:
@@ -295,7 +416,7 @@ class SmtpRelay:
     async def _answer(
         self, talk: Conversation, stage: Stage, job: _Job, at_hand: Reply | None = None
     ) -> Reply:
-        limits = self.limits
+        limits = self.relay.limits
         try:
             reply = at_hand or await talk.reply(
                 limits.data_seconds if stage is Stage.DATA else limits.command_seconds
@@ -303,7 +424,7 @@ class SmtpRelay:
         except Silent as silent:
             # Some answers came to what was written together, and the others did not.
             is_cut_short = job.is_pipelined and talk.answers > 0
-            self.keeps_pipelining &= not is_cut_short
+            self.relay.keeps_pipelining &= not is_cut_short
             raise _LostBeforeMessage(stage, str(silent), is_final=not is_cut_short) from silent
         except Lost as lost:
             raise _LostBeforeMessage(stage, str(lost)) from lost
@@ -318,7 +439,7 @@ class SmtpRelay:
             return
         talk.write(b".\r\n")
         try:
-            await talk.reply(self.limits.final_reply_seconds)
+            await talk.reply(self.relay.limits.final_reply_seconds)
         except Lost:
             talk.close()
 
@@ -328,7 +449,7 @@ class SmtpRelay:
             return
         talk.write(b"RSET\r\n")
         try:
-            reply = await talk.reply(self.limits.command_seconds)
+            reply = await talk.reply(self.relay.limits.command_seconds)
         except Lost:
             talk.close()
         else:
@@ -402,6 +523,27 @@ def _outcome_of_reply(stage: Stage, reply: Reply) -> Outcome:
         code=reply.code,
         enhanced=enhanced_code(reply.text),
         text=harmless(reply.text),
+    )
+
+
+@lru_cache(LINES)
+def _outcome_of_acceptance(line: bytes) -> Outcome | None:
+    """Read a line as the whole answer to a message; None unless the message was taken."""
+    reply, is_last = read_line(line)
+    outcome = _outcome_of_reply(Stage.DOT, reply) if reply is not None and is_last else None
+    return outcome if outcome is not None and outcome.verdict is Verdict.SENT else None
+
+
+@lru_cache(LINES)
+def _open_message(data: bytes) -> bool:
+    """Say whether these are the answers to an envelope that was written in one: its message may come."""
+    *lines, rest = data.split(b"\n")
+    if rest or len(lines) != len(GOOD):
+        return False
+    replies = map(read_line, lines)
+    return all(
+        reply is not None and is_last and reply.code in good
+        for (reply, is_last), good in zip(replies, GOOD.values(), strict=True)
     )
 
 
