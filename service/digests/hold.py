@@ -23,7 +23,7 @@ from service.digests.storing import insert_planner
 from service.digests.tables import HoldRow, PlannerRow
 from service.folders import make_folder
 from service.mail.delivery import CANCELLABLE, Status
-from service.mail.tables import DeliveryRow
+from service.mail.tables import IS_OPEN, DeliveryRow
 
 MARK_FILE = "planned.json"
 RESTORED = (
@@ -113,7 +113,7 @@ def cancel_waiting_digests(session: Session, now: datetime) -> int:
     """Cancel every digest that waits; return how many. Their papers stay in the ledger: they may be out."""
     statement = (
         update(DeliveryRow)
-        .where(DeliveryRow.kind == "digest", DeliveryRow.status.in_(CANCELLABLE))
+        .where(IS_OPEN, DeliveryRow.kind == "digest", DeliveryRow.status.in_(CANCELLABLE))
         .values(status=Status.CANCELLED, reason="held", finished_at=now, claimed_by=None, lease_until=None)
         .returning(DeliveryRow.id)
         .execution_options(synchronize_session=False)

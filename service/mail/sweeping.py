@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, or_, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement, TextClause
 
 from service.mail.delivery import Status
-from service.mail.tables import IS_LEASED, IS_WAITING, DeliveryRow
+from service.mail.tables import IS_LEASED, IS_OPEN, IS_WAITING, DeliveryRow
 
 # A worker that goes down takes all it held along. These are then made a few at a time, and those that are
 # lost once more each alone (claiming.claim); the one that takes its worker down twice alone is set aside.
@@ -41,6 +41,10 @@ class SweepTally:
 def sweep(session: Session, now: datetime, *, on_unsent: OnUnsent | None = None) -> SweepTally:
     """Move on what is stuck: lapsed claims to queued, lapsed sendings to unknown, late ones to failed."""
     lapsed = and_(IS_LEASED, or_(DeliveryRow.lease_until < now, DeliveryRow.lease_until > now + NO_LEASE))
+    late = and_(IS_WAITING, DeliveryRow.expires_at <= now)
+    # One look over all that is open: mostly there is nothing.
+    if session.scalar(select(DeliveryRow.id).where(IS_OPEN, or_(lapsed, late)).limit(1)) is None:
+        return SweepTally(requeued=0, unknown=0, expired=0, poisoned=0)
     unknown = _move(
         session, [DeliveryRow.status == Status.SENDING, lapsed], Status.UNKNOWN, now, "worker_lost"
     )
@@ -49,7 +53,7 @@ def sweep(session: Session, now: datetime, *, on_unsent: OnUnsent | None = None)
     requeued = _move(session, lost, Status.QUEUED, now, "worker_lost", lost_count=DeliveryRow.lost_count + 1)
     expired = _move(
         session,
-        [IS_WAITING, DeliveryRow.expires_at <= now],
+        [late],
         Status.FAILED,
         now,
         "expired",

@@ -9,8 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.database import Base, BigId
 
 # Written out, not bound: SQLite uses a partial index only for the very words of its condition.
-IS_WAITING = text("deliveries.status in ('queued', 'deferred')")
-IS_LEASED = text("deliveries.status in ('claimed', 'sending')")
+IS_OPEN = text("deliveries.finished_at is null")
+IS_WAITING = text("deliveries.finished_at is null and deliveries.status in ('queued', 'deferred')")
+IS_LEASED = text("deliveries.finished_at is null and deliveries.status in ('claimed', 'sending')")
 
 
 class DeliveryRow(Base):
@@ -40,7 +41,7 @@ class DeliveryRow(Base):
     lost_count: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
     claimed_by: Mapped[str | None] = mapped_column(String(64))
     lease_until: Mapped[datetime | None]
-    finished_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]  # None while it is queued, deferred, claimed or sending
     reason: Mapped[str | None] = mapped_column(
         String(60)
     )  # a word: why failed, cancelled, deferred or unknown
@@ -49,19 +50,14 @@ class DeliveryRow(Base):
     reply_text: Mapped[str | None] = mapped_column(Text)  # truncated, control-stripped: remote input
 
     __table_args__ = (
+        # Not by status or lease: what is claimed and begun then moves in no index (Postgres: a HOT update).
         Index(
-            "ix_deliveries_waiting",
+            "ix_deliveries_open",
             "queue",
             "next_at",
             "id",
-            postgresql_where=text("status in ('queued', 'deferred')"),
-            sqlite_where=text("status in ('queued', 'deferred')"),
-        ),
-        Index(
-            "ix_deliveries_leased",
-            "lease_until",
-            postgresql_where=text("status in ('claimed', 'sending')"),
-            sqlite_where=text("status in ('claimed', 'sending')"),
+            postgresql_where=text("finished_at is null"),
+            sqlite_where=text("finished_at is null"),
         ),
     )
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from service.config import Settings
 from service.digests.tables import DigestRow
 from service.mail import state
-from service.mail.tables import DeliveryRow, SuppressionRow
+from service.mail.tables import IS_WAITING, DeliveryRow, SuppressionRow
 from service.papers import shelf
 from service.papers.tables import PaperRow
 from service.subscribers.tables import SubscriberRow
@@ -25,8 +25,6 @@ from service.web.client import is_local
 from service.web.dependencies import Reading, SiteDep
 
 router = APIRouter(include_in_schema=False)
-
-WAITING = ("queued", "deferred")
 
 
 @router.get("/metrics")
@@ -82,7 +80,7 @@ class Figures:
         )
         oldest = (
             select(DeliveryRow.queue, func.min(DeliveryRow.next_at))
-            .where(DeliveryRow.status.in_(WAITING), DeliveryRow.next_at <= self.now)
+            .where(IS_WAITING, DeliveryRow.next_at <= self.now)
             .group_by(DeliveryRow.queue)
         )
         ages = {queue: (self.now - since).total_seconds() for queue, since in self.session.execute(oldest)}

@@ -13,7 +13,7 @@ from service.mail import outbox
 from service.mail.delivery import Status
 from service.mail.suppression import suppress, suppressed
 from service.mail.sweeping import LOST_AT_MOST, SweepTally, sweep
-from service.mail.tables import DeliveryRow, SuppressionRow
+from service.mail.tables import IS_WAITING, DeliveryRow, SuppressionRow
 
 DAY = timedelta(days=1)
 
@@ -157,12 +157,12 @@ def test_trust_66_and_74_the_suppression_list_knows_keys_and_keeps_the_first_rea
         assert session.get_one(SuppressionRow, b"a" * 32).reason == "complaint"
 
 
-def test_the_claim_uses_the_index_of_waiting_rows(sqlite_database: Database, clock: SettableClock) -> None:
+def test_the_claim_uses_the_index_of_open_rows(sqlite_database: Database, clock: SettableClock) -> None:
     statement = (
-        "explain query plan select id from deliveries where deliveries.status in ('queued', 'deferred') "
+        f"explain query plan select id from deliveries where {IS_WAITING} "
         "and queue = 'bulk' and kind in ('digest') and next_at <= '2030' order by next_at, id limit 5"
     )
     with sqlite_database.reading() as session:
         plan = " ".join(row[3] for row in session.execute(text(statement)))
-    assert "ix_deliveries_waiting" in plan
+    assert "ix_deliveries_open" in plan
     assert "TEMP B-TREE" not in plan
