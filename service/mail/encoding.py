@@ -69,10 +69,8 @@ def broken(text: str) -> bytes:
     """Break one line of plain signs; give nothing if a piece would begin with a dot."""
     if len(text) <= LONGEST:
         return f"{text}=\r\n".encode("ascii")
-    lines = [text[start : start + LONGEST] for start in range(0, len(text), LONGEST)]
-    if any(line[0] == "." for line in lines[1:]):
-        return b""
-    return "=\r\n".join([*lines, ""]).encode("ascii")
+    coded = "=\r\n".join([text[start : start + LONGEST] for start in range(0, len(text), LONGEST)]) + "=\r\n"
+    return b"" if "\n." in coded else coded.encode("ascii")
 
 
 def _code(octet: re.Match[bytes]) -> bytes:
