@@ -203,7 +203,7 @@ class Conversation(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take replies apart; behind an end there are none."""
+        """Give what came to whoever listens, or take it apart; behind an end there are no replies."""
         if self._end is not None:
             return
         data = bytes(self._buffer[:nbytes])
@@ -214,6 +214,9 @@ class Conversation(asyncio.BufferedProtocol):
             if listener.hear(data):
                 return
             self._listener, self._patience_ends = listener, patience_ends
+        self._take_apart(data)
+
+    def _take_apart(self, data: bytes) -> None:
         *lines, self._unread = (self._unread + data).split(b"\n")
         for line in lines:
             reply, is_last = read_line(line)

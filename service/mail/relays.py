@@ -63,6 +63,7 @@ class Relays:
         self.throttle = throttle or OpenGate()
         self._monotonic = monotonic
         self._jitter = jitter
+        self._learn = partial(self.throttle.learn, self.members[0].name)  # of the only one
 
     async def ready(self) -> None:
         """Make sure one of the relays can be talked to; the ones that failed lately are asked last.
@@ -92,11 +93,9 @@ class Relays:
         """Hand over one parcel; trouble with the relays is an outcome, never an exception."""
         if len(self.members) > 1:
             return asyncio.ensure_future(self._deliver(parcel))
-        only = self.members[0]
-        self.throttle.use(only.name)
-        future = only.relay.deliver(parcel)
-        future.add_done_callback(partial(self._learn, only.name, parcel.recipient))
-        return future
+        only = self.members[0].relay
+        self.throttle.use(only.endpoint.name)
+        return only.deliver(parcel, self._learn)
 
     async def close(self) -> None:
         """Say goodbye to all; the next event loop starts anew."""
@@ -145,10 +144,6 @@ class Relays:
         return max(0.0, member.rests_until - self._monotonic()), not member.weight
 
     # -- how they have been --------------------------------------------------------------------------
-
-    def _learn(self, relay: str, recipient: str, future: asyncio.Future[Outcome]) -> None:
-        if not future.cancelled() and future.exception() is None:
-            self.throttle.learn(relay, recipient, future.result())
 
     def _note(self, member: Member, outcome: Outcome) -> None:
         if outcome.verdict is Verdict.UNREACHABLE or outcome.is_lost_before_message:

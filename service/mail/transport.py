@@ -13,7 +13,7 @@ import asyncio
 import re
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -35,6 +35,10 @@ GOOD_BEHIND_MAIL = (GOOD[Stage.RCPT], GOOD[Stage.DATA])
 _ENVELOPE = re.compile(r"[!-;=?-~]+")  # printable, neither blank nor angle bracket
 
 
+Told = Callable[[str, Outcome], None]
+"""Told, at once, how the message to a recipient ended. Must not raise."""
+
+
 class _LostBeforeMessage(Exception):
     """The connection broke, answered 421 or made no sense before the message: nothing was accepted."""
 
@@ -50,6 +54,7 @@ class _Job:
 
     parcel: Parcel
     future: asyncio.Future[Outcome]
+    told: Told | None = None
     tries: int = 0
     is_pipelined: bool = False  # its commands are written already
 
@@ -65,6 +70,8 @@ class _Job:
     def finish(self, outcome: Outcome) -> None:
         if not self.future.done():
             self.future.set_result(outcome)
+            if self.told is not None:
+                self.told(self.parcel.recipient, outcome)
 
 
 class SmtpRelay:
@@ -110,9 +117,9 @@ class SmtpRelay:
         """Let every message go: a relay by itself knows no limits of rate."""
         return [None] * len(recipients)
 
-    def deliver(self, parcel: Parcel) -> asyncio.Future[Outcome]:
+    def deliver(self, parcel: Parcel, told: Told | None = None) -> asyncio.Future[Outcome]:
         """Hand over one parcel; trouble with the relay is an outcome, never an exception."""
-        job = _Job(parcel, asyncio.get_running_loop().create_future())
+        job = _Job(parcel, asyncio.get_running_loop().create_future(), told)
         if not (_ENVELOPE.fullmatch(parcel.envelope_sender) and _ENVELOPE.fullmatch(parcel.recipient)):
             job.future.set_exception(ValueError("an envelope address that can't be written"))
             return job.future
@@ -188,7 +195,7 @@ class _Lane:
         self.job = job = None if relay.pool.is_worn(self.connection) else relay.next()
         if job is None:
             return self._part(keep=True)
-        talk.write(*self._announce(job))
+        talk.write(self._announce(job))
         return not (job.is_pipelined and talk.listen(self, relay.limits.command_seconds))
 
     def _part(self, *, keep: bool) -> bool:
@@ -243,10 +250,10 @@ class _Lane:
 
     # -- what both do --------------------------------------------------------------------------------
 
-    def _announce(self, job: _Job) -> list[bytes]:
+    def _announce(self, job: _Job) -> bytes:
         """Return the commands of a parcel where they may be written ahead."""
         job.is_pipelined = self.connection.offers_pipelining and self.relay.keeps_pipelining
-        return list(job.commands(self.connection).values()) if job.is_pipelined else []
+        return b"".join(job.commands(self.connection).values()) if job.is_pipelined else b""
 
     def _count_try(self, job: _Job) -> None:
         job.tries += 1
@@ -257,10 +264,10 @@ class _Lane:
         relay, connection = self.relay, self.connection
         may_follow = job.is_pipelined and not relay.pool.is_worn(connection)
         self.follower = relay.next() if may_follow else None
-        ahead = self._announce(self.follower) if self.follower else []
-        self.ahead = sum(map(len, ahead))
+        ahead = self._announce(self.follower) if self.follower else b""
+        self.ahead = len(ahead)
         self.is_written = True  # said before it is: should we be interrupted in between, it may be out
-        connection.talk.write(*_on_the_wire(job.parcel), *ahead)
+        connection.talk.write(*_on_the_wire(job.parcel), ahead)
         return not (job.is_pipelined and self._is_left_to_hear())
 
     def _is_left_to_hear(self) -> bool:

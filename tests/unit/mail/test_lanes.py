@@ -28,7 +28,7 @@ LAST_WORDS = {DROP, "421 4.3.2 closing", "mumble", "354 hm"}
 # Answers that are one too many are not among these: what becomes of them goes by when they come.
 ODD = {
     "mail": ("451 4.3.0 later", "550 5.7.1 no", "421 4.3.2 closing", "250-2.1.0 two\r\n250 lines", DROP),
-    "rcpt": ("251 elsewhere", "452 4.2.2 full", "550 5.1.1 nobody", "503 5.5.1 no", "421 4.3.2 closing", DROP),
+    "rcpt": ("251 elsewhere", "452 4.2.2 full", "550 5.1.1 nobody", "503 no", "421 4.3.2 closing", DROP),
     "data": ("451 4.3.0 later", "554 5.5.1 no", "250 hm", "421 4.3.2 closing", DROP),
     "dot": (
         "250 2.0.0 queued as 17", "250-2.0.0 two\r\n250 lines", "451 4.7.1 greylisted", "552 5.3.4 too big",
