@@ -16,7 +16,6 @@ import resource
 import shutil
 import statistics
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -301,23 +300,12 @@ def whole(world: World) -> None:
 
 
 def the_whole_way(world: World, key: Key, by_server: list[float]) -> Times:
-    """Plan the digests of the next group and send them: one process, two threads, as a threaded worker does.
-
-    Sending begins with the first chunk planned, and is asked to go on with each one more.
-    """
+    """Plan the digests of the next group, and then send them."""
     now = next(world.hours)
     counts = []
-    bell, is_planned = threading.Event(), threading.Event()
 
-    def plan() -> None:
-        plan_due(world.parts.database, now, settings=world.parts.settings, progress=lambda *_: bell.set())
-        is_planned.set()
-        bell.set()
-
-    def send() -> bool:
-        bell.wait()
-        bell.clear()
-        is_last = is_planned.is_set()
+    def work() -> None:
+        plan_due(world.parts.database, now, settings=world.parts.settings)
         tally = deliver(
             world.parts.database,
             settings=world.parts.settings,
@@ -329,19 +317,11 @@ def the_whole_way(world: World, key: Key, by_server: list[float]) -> Times:
             worker="bench",
         )
         counts.append(tally.sent)
-        return not is_last
-
-    def work() -> None:
-        planner = threading.Thread(target=plan)
-        planner.start()
-        while send():
-            pass
-        planner.join()
 
     before = postgres_seconds()
     times = timed(work, world.count)
     by_server.append((postgres_seconds() - before) / world.count)
-    assert sum(counts) == world.count, counts
+    assert counts == [world.count], counts
     return times
 
 
