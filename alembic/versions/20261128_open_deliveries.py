@@ -22,6 +22,8 @@ def upgrade() -> None:
     # Claiming and beginning change neither finished_at nor any other column of an index: Postgres then writes
     # the row anew beside the old one, and none of five indexes hears of it.
     op.execute(f"UPDATE deliveries SET finished_at = next_at WHERE finished_at IS NULL AND {OVER}")  # noqa: S608
+    # Whoever waits or is held and has an end all the same would be found by nobody any more.
+    op.execute(f"UPDATE deliveries SET finished_at = NULL WHERE finished_at IS NOT NULL AND NOT {OVER}")  # noqa: S608
     op.drop_index("ix_deliveries_waiting", "deliveries")
     op.drop_index("ix_deliveries_leased", "deliveries")
     _index("ix_deliveries_open", ["queue", "next_at", "id"], "finished_at is null")
