@@ -159,15 +159,16 @@ class Pool:
 
     async def close(self) -> None:
         """Say goodbye on every idle connection and forget the loop they lived in."""
-        idle = [*self._idle]
-        self._idle.clear()
-        await asyncio.gather(*(self._quit(connection) for connection in idle))
-        for _ in idle:
-            self._open_count -= 1
-            self._berths.free()
-        self._open_count = 0
-        self._allowed = self.limits.connections
-        self._waiting.clear()
+        try:
+            await asyncio.gather(*(self._quit(connection) for connection in self._idle))
+        finally:  # should we be interrupted, too: a connection lives no longer than its loop
+            for connection in self._idle:
+                connection.talk.close()
+                self._berths.free()
+            self._idle.clear()
+            self._open_count = 0
+            self._allowed = self.limits.connections
+            self._waiting.clear()
 
     async def _open_another(self) -> Connection | None:
         """Open a connection; None if the relay wants no more but others stand, which must do then."""

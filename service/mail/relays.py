@@ -99,9 +99,10 @@ class Relays:
 
     async def close(self) -> None:
         """Say goodbye to all; the next event loop starts anew."""
-        for member in self.members:
-            await member.relay.close()
-        self.throttle.close()
+        try:
+            await asyncio.gather(*(member.relay.close() for member in self.members))
+        finally:
+            self.throttle.close()
 
     # -- choosing ------------------------------------------------------------------------------------
 

@@ -14,13 +14,13 @@ import heapq
 import random
 import secrets
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -122,10 +122,10 @@ def deliver_waiting(
             jitter=jitter,
         )
         try:
-            return runner.run(run.all_waiting(limit))
+            return runner.run(run.attended(run.all_waiting(limit)))
         except DBAPIError:
             try:
-                runner.run(run.outlast(patience))
+                runner.run(run.attended(run.outlast(patience)))
             finally:
                 run.save_what_is_known()
             raise
@@ -133,7 +133,11 @@ def deliver_waiting(
             run.save_what_is_known()
             raise
         finally:
-            runner.run(courier.close())
+            try:
+                runner.run(run.attended(courier.close()))
+            except BaseException:  # interrupted: what stays open the next run would take for its own
+                runner.run(run.attended(courier.close()))
+                raise
 
 
 def loop_factory() -> asyncio.AbstractEventLoop:
@@ -196,6 +200,31 @@ class _Run:
     is_fed: bool = False  # no more will be claimed
     is_over: bool = False
     is_closed: bool = False  # interrupted: only save_what_is_known writes any more
+    fault: BaseException | None = None  # raised in a callback, where nobody hears of it but the event loop
+
+    async def attended(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do ``work``; give it up when anything is raised in a callback of the event loop.
+
+        The loop keeps such an exception, a task's time limit too, to itself. Somebody may not have been told
+        then what they wait for, and would wait for ever.
+        """
+        task = asyncio.current_task()
+
+        def note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            loop.default_exception_handler(context)
+            error = context.get("exception")
+            if error is not None and "future" not in context and not isinstance(error, OSError):
+                self.fault = self.fault or error
+                if task is None or not task.cancel():
+                    loop.stop()  # it is done, and just that was to be told
+
+        asyncio.get_running_loop().set_exception_handler(note)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if self.fault is None:
+                raise
+            raise self.fault from None
 
     async def all_waiting(self, limit: int | None) -> Tally:
         """Send; chunks are claimed ahead of the lanes."""
@@ -208,6 +237,8 @@ class _Run:
             self.is_over = True
             self._tell()
             await asyncio.wait(others)
+        if self.is_closed:  # what was raised has been told already
+            return Tally()
         for task in tasks:
             task.result()
         self._take_back()
@@ -230,9 +261,9 @@ class _Run:
             # It may be committed as sending all the same, and not a byte of it has left.
             self.results += [Result(one, NOTHING_SENT, Step(Status.QUEUED)) for one in lane.in_hand]
         self._take_back()
-        self.entry = self._open_entry((), ())
-        if not self.entry.is_empty:
-            self.books.write(self.entry)
+        entry = self._open_entry((), ())
+        if not entry.is_empty:
+            self.books.write(entry)
         self._settle()
 
     async def outlast(self, pauses: Iterable[float]) -> None:
@@ -394,14 +425,16 @@ class _Run:
         unmade: list[Claimed] = []
         if not self._goes_on():
             return parcels, unmade
-        letters = self._admit(count)
-        lane.in_hand = [delivery for delivery, _ in letters]
+        letters = self._admit(lane, count)
         at = self.clock()
         for start in range(0, len(letters), AT_A_TIME):
             for delivery, letter in letters[start : start + AT_A_TIME]:
                 try:
                     parcels[delivery.id] = delivery, self.courier.prepare(delivery, letter, at)
                 except Exception:
+                    # A fault of the letter's comes again; else it was an interruption, a task's time limit.
+                    if self._can_be_made(delivery, letter, at):
+                        raise
                     logger.exception("render_failed", delivery=delivery.id, kind=delivery.kind)
                     unmade.append(delivery)
             await asyncio.sleep(0)
@@ -409,14 +442,21 @@ class _Run:
                 return {}, []
         return parcels, unmade
 
-    def _admit(self, count: int) -> list[tuple[Claimed, Letter]]:
-        """Take up to ``count`` letters whose turn it is; none only if there is none.
+    def _can_be_made(self, delivery: Claimed, letter: Letter, at: datetime) -> bool:
+        try:
+            self.courier.prepare(delivery, letter, at)
+        except Exception:  # noqa: BLE001 - it is told by whoever asks
+            return False
+        return True
+
+    def _admit(self, lane: _Lane, count: int) -> list[tuple[Claimed, Letter]]:
+        """Take up to ``count`` letters in hand whose turn it is; none only if there is none.
 
         Of those that a limit holds back some wait here, if it is for a short while, the others in the queue.
         """
         now = asyncio.get_running_loop().time()
         going: list[tuple[Claimed, Letter]] = []
-        while not going and (asked := self._take(count, now)):
+        while not going and (asked := self._take(lane, count, now)):
             if self.stopped:
                 asked = self._put_off(asked)
             waits = self.courier.admit([letter.recipient for _, letter in asked])
@@ -427,13 +467,20 @@ class _Run:
                     heapq.heappush(self.waiting, (now + wait, delivery.id, delivery, letter))
                 else:
                     self.postponed[delivery.id] = self.clock() + timedelta(seconds=wait)
+        lane.in_hand = [delivery for delivery, _ in going]
         return going
 
-    def _take(self, count: int, now: float) -> list[tuple[Claimed, Letter]]:
+    def _take(self, lane: _Lane, count: int, now: float) -> list[tuple[Claimed, Letter]]:
+        # In hand before it is gone from where it was: whoever is interrupted in between gives it back.
         taken: list[tuple[Claimed, Letter]] = []
         while self.waiting and self.waiting[0][0] <= now and len(taken) < count:
-            taken.append(heapq.heappop(self.waiting)[2:])
-        taken += [self.held.popleft() for _ in range(min(count - len(taken), len(self.held)))]
+            taken.append(self.waiting[0][2:])
+            lane.in_hand.append(taken[-1][0])
+            heapq.heappop(self.waiting)
+        for _ in range(min(count - len(taken), len(self.held))):
+            taken.append(self.held[0])
+            lane.in_hand.append(taken[-1][0])
+            self.held.popleft()
         if len(self.held) <= ENOUGH:
             self._tell()
         return taken
@@ -498,7 +545,7 @@ class _Run:
         async with self.pen:
             if self.is_closed:
                 return []
-            entry = self.entry = self._open_entry(parcels, unmade)
+            entry = self._open_entry(parcels, unmade)
             try:
                 if not entry.is_empty:
                     await self._aside(self.books.write, entry)
@@ -511,7 +558,7 @@ class _Run:
         """Take all there is to be written."""
         now = self.clock()
         fares = self._take_fares(is_last=not parcels)
-        entry = Entry(
+        self.entry = entry = Entry(
             results=self.results,
             beginning=[*parcels],
             unmade=unmade,

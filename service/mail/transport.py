@@ -130,13 +130,14 @@ class SmtpRelay:
 
     async def close(self) -> None:
         """Say goodbye; the next event loop starts anew."""
-        lanes = list(self.lanes)
-        tasks = [task for lane in lanes if (task := lane.stop()) is not None]
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for lane in lanes:
-            lane.leave()
-        self._waiting.clear()
-        await self.pool.close()
+        try:
+            tasks = [task for lane in list(self.lanes) if (task := lane.stop()) is not None]
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:  # should we be interrupted, too: what is left here the next event loop would wait for
+            for lane in list(self.lanes):
+                lane.leave()
+            self._waiting.clear()
+            await self.pool.close()
 
     # -- the line ------------------------------------------------------------------------------------
 
@@ -201,6 +202,7 @@ class _Lane:
     def _part(self, *, keep: bool) -> bool:
         """Leave the connection, and the lane too where nothing waits; say whether something does."""
         relay = self.relay
+        self.connection.talk.hush()  # or its end would wake a second task here
         (relay.pool.give if keep else relay.pool.drop)(self.connection)
         self.is_connected = self.is_written = False
         self.job = self.follower = None
@@ -291,6 +293,10 @@ class _Lane:
         try:
             while await (self._see_to_it() if self.is_connected else self._connect()):
                 pass
+        except Exception as error:  # noqa: BLE001 - nobody awaits this task: the event loop is told
+            self.leave()
+            said = {"message": "a lane to the relay failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(said)
         except BaseException:
             self.leave()
             raise
