@@ -160,7 +160,8 @@ class Pool:
     async def close(self) -> None:
         """Say goodbye on every idle connection and forget the loop they lived in."""
         try:
-            await asyncio.gather(*(self._quit(connection) for connection in self._idle))
+            goodbyes = [self._quit(connection) for connection in self._idle]
+            await asyncio.gather(*goodbyes, return_exceptions=True)
         finally:  # should we be interrupted, too: a connection lives no longer than its loop
             for connection in self._idle:
                 connection.talk.close()

@@ -100,7 +100,8 @@ class Relays:
     async def close(self) -> None:
         """Say goodbye to all; the next event loop starts anew."""
         try:
-            await asyncio.gather(*(member.relay.close() for member in self.members))
+            for member in self.members:
+                await member.relay.close()
         finally:
             self.throttle.close()
 
