@@ -166,7 +166,7 @@ def plan_letters(parts: Parts, now: datetime) -> list[DigestLetter]:
             for row in rows
         ]  # fmt: skip
         said = parts.composers["digest"].compose(session, claimed, now)
-        session.execute(update(DeliveryRow).values(status=Status.CANCELLED))
+        session.execute(update(DeliveryRow).values(status=Status.CANCELLED, finished_at=now))
     return [letter for letter in said.values() if isinstance(letter, DigestLetter)]
 
 
