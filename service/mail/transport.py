@@ -336,7 +336,8 @@ class _Lane:
         except Exception as error:  # noqa: BLE001 - a fault of ours is told to whoever waits
             if not job.future.done():
                 job.future.set_exception(error)
-            relay.put_back(self.follower)
+            # Announced at most; it is the one at hand already if that before it was told of.
+            relay.put_back(self.follower if self.job is job else self.job)
             return self._part(keep=False)
         if connection.talk.is_ended:
             relay.put_back(self.job)  # announced, perhaps, but not a byte of it was sent

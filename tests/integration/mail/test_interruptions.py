@@ -116,3 +116,23 @@ def test_trust_106_whatever_is_interrupted_the_run_ends_and_the_next_one_sends_t
     assert len(recipients) >= 24 - counts["sending"] - counts["unknown"]
     assert set(statuses(sqlite_database)) <= {"sent", "unknown"}
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("paperlark-books")]
+
+
+@pytest.mark.trust(45, 106)
+@pytest.mark.usefixtures("_alarm")
+def test_a_fault_behind_a_message_that_was_told_of_loses_not_the_one_announced_behind_it(
+    sqlite_database: Database, clock: SettableClock, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue_digests(sqlite_database, 24, clock())
+
+    def in_lines(stage: str, *_: int) -> str | None:  # for a task to judge
+        return "250-2.0.0 taken\r\n250 2.0.0 queued" if stage == "dot" else None
+
+    with scripted_relay(in_lines, extensions=PIPELINING) as server:
+        endpoint = SmtpEndpoint(f"smtp://127.0.0.1:{server.port}?starttls=never")
+        relay = SmtpRelay(endpoint, helo_name="x.example.org", limits=Limits(connections=1))
+        with monkeypatch.context() as patched:
+            patched.setattr(_Lane, "_finish", interrupt_behind(_Lane, "_finish", 6, RuntimeError("a bug")))
+            assert deliver(sqlite_database, clock, keyring, relay, window=WINDOW).sent == 24
+        recipients = Counter(mail.recipient for mail in server.received)
+    assert recipients == {f"reader{n}@example.org": 1 for n in range(1, 25)}
