@@ -151,3 +151,10 @@ def seen(database: Database) -> list[tuple[int, str]]:
     with database.reading() as session:
         rows = session.execute(select(SeenPaperRow.subscriber_id, SeenPaperRow.paper_id))
         return sorted((subscriber_id, paper_id) for subscriber_id, paper_id in rows)
+
+
+def stock(database: Database, now: datetime) -> None:
+    """Put papers of this morning there, and a source that answered an hour before ``now``."""
+    add_papers(database, now - timedelta(hours=2), 20)
+    note_run(database, now - timedelta(hours=1))
+    note_tick(database, now - timedelta(hours=1))

@@ -26,9 +26,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def stocked(database: Database) -> Database:
     """A database with papers of this morning and a source that answers."""
-    world.add_papers(database, NOW - 2 * HOUR, 20)
-    world.note_run(database, NOW - HOUR)
-    world.note_tick(database, NOW - HOUR)
+    world.stock(database, NOW)
     return database
 
 

@@ -30,9 +30,7 @@ PATIENCE = 20
 @pytest.fixture
 def stocked(database: Database) -> Database:
     """A database with papers of this morning and a source that answers."""
-    world.add_papers(database, EIGHT - 2 * HOUR, 20)
-    world.note_run(database, EIGHT - HOUR)
-    world.note_tick(database, EIGHT - HOUR)
+    world.stock(database, EIGHT)
     return database
 
 
