@@ -1,6 +1,7 @@
 """Figures for the operator's monitoring, counted in SQL at the moment they are asked for."""
 
 import hmac
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from service.config import Settings
+from service.digests.accounting import SKIPPED
 from service.digests.tables import DigestRow
 from service.mail import state
 from service.mail.tables import IS_WAITING, DeliveryRow, SuppressionRow
@@ -25,6 +27,8 @@ from service.web.client import is_local
 from service.web.dependencies import Reading, SiteDep
 
 router = APIRouter(include_in_schema=False)
+# As in the books: what a worker holds has not gone out.
+OUTCOMES = {"claimed": "queued", "sending": "queued"}
 
 
 @router.get("/metrics")
@@ -55,11 +59,10 @@ class Figures:
 
     def collect(self) -> Iterator[Metric]:
         """Give every figure."""
-        yield self._deliveries()
+        deliveries = self._deliveries()
+        yield deliveries
+        yield self._digests(deliveries)
         yield self._queue_age()
-        yield self._grouped(
-            "paperlark_digests", "Digests by outcome and reason", DigestRow.outcome, DigestRow.skip_reason
-        )
         yield self._grouped("paperlark_subscribers", "Subscribers by status", SubscriberRow.status)
         yield self._grouped("paperlark_suppressed", "Suppressed addresses by reason", SuppressionRow.reason)
         yield self._grouped("paperlark_papers", "Papers by source", PaperRow.source)
@@ -73,6 +76,27 @@ class Figures:
         return self._grouped(
             "paperlark_deliveries", "Deliveries by kind and status", DeliveryRow.kind, DeliveryRow.status
         )
+
+    def _digests(self, deliveries: Metric) -> Metric:
+        """Count digests by what became of them; one with a delivery was planned, and no more than that."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for sample in deliveries.samples:
+            if sample.labels["kind"] == "digest":
+                status = sample.labels["status"]
+                counts[OUTCOMES.get(status, status), ""] += int(sample.value)
+        skipped = (
+            select(DigestRow.skip_reason, func.count())
+            .where(DigestRow.outcome == SKIPPED)
+            .group_by(DigestRow.skip_reason)
+        )
+        for reason, count in self.session.execute(skipped):
+            counts[SKIPPED, reason or ""] += count
+        metric = GaugeMetricFamily(
+            "paperlark_digests", "Digests by what became of them", labels=["outcome", "skip_reason"]
+        )
+        for (outcome, reason), count in sorted(counts.items()):
+            metric.add_metric([outcome, reason], count)
+        return metric
 
     def _queue_age(self) -> Metric:
         metric = GaugeMetricFamily(

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from starlette.requests import Request
@@ -15,7 +15,9 @@ from structlog.testing import capture_logs
 from service.clock import SettableClock
 from service.config import Environment, Settings
 from service.database import Database
+from service.digests.tables import DigestRow
 from service.mail import outbox
+from service.mail.tables import DeliveryRow
 from service.mailbox.store import MailboxStore
 from service.subscribers.links import unsubscribe_token
 from service.web.client import client_address, is_local, read_networks
@@ -75,6 +77,42 @@ def test_figures_count_what_the_tables_hold(visitor: Visitor, clock: SettableClo
     assert 'paperlark_papers{source="huggingface"} 1.0' in lines
     assert 'paperlark_source_up{source="demo",state="ok"} 1.0' in lines
     assert ADDRESS not in "".join(lines)
+
+
+def test_a_digest_that_was_only_planned_is_not_counted_as_sent(
+    visitor: Visitor, clock: SettableClock
+) -> None:
+    statuses = ["queued", "claimed", "sending", "deferred", "sent", "sent", "failed", "unknown", "cancelled"]
+    people = range(1, len(statuses) + 4)
+    today = clock().date()
+    with visitor.parts.database.transaction() as session:
+        for number in people:
+            is_planned = number <= len(statuses)
+            session.add(
+                DigestRow(
+                    id=number, subscriber_id=None, issue_date=today, due_at=clock(), planned_at=clock(),
+                    outcome="mailed" if is_planned else "skipped",
+                    skip_reason=None if is_planned else "missed" if number < people[-1] else "empty",
+                )
+            )  # fmt: skip
+        session.flush()
+        for number, status in enumerate(statuses, 1):
+            row = outbox.queue(
+                session, kind="digest", queue=outbox.BULK, now=clock(), digest_id=number,
+                expires_at=clock() + timedelta(hours=9),
+            )  # fmt: skip
+            session.execute(update(DeliveryRow).where(DeliveryRow.id == row).values(status=status))
+    lines = visitor.get("/metrics").text.splitlines()
+    assert sorted(line for line in lines if line.startswith("paperlark_digests{")) == [
+        'paperlark_digests{outcome="cancelled",skip_reason=""} 1.0',
+        'paperlark_digests{outcome="deferred",skip_reason=""} 1.0',
+        'paperlark_digests{outcome="failed",skip_reason=""} 1.0',
+        'paperlark_digests{outcome="queued",skip_reason=""} 3.0',
+        'paperlark_digests{outcome="sent",skip_reason=""} 2.0',
+        'paperlark_digests{outcome="skipped",skip_reason="empty"} 1.0',
+        'paperlark_digests{outcome="skipped",skip_reason="missed"} 2.0',
+        'paperlark_digests{outcome="unknown",skip_reason=""} 1.0',
+    ]
 
 
 def test_figures_are_not_for_everybody(
