@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from celery.apps.worker import Worker
-from celery.exceptions import SecurityWarning
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 
 from service.bootstrap import Parts
 from service.config import Settings
 from workers.alive import alive_step
 from workers.app import make_app
 from workers.scheduler import Scheduler
+from workers.troubles import Troubles, troubles_step
 
 PARTING_SECONDS = 5.0  # what is left to us once our parent is gone
 
@@ -34,7 +35,10 @@ def run_worker(
     """Serve the queues until told to stop; return the exit code."""
     # Celery warns of root because pickled tasks could do anything then; ours are JSON, names and ids.
     warnings.filterwarnings("ignore", category=SecurityWarning)
+    # And, whenever a connection is lost, of a default to come; ours is set (workers/app.py).
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     app = make_app(settings, broker_url)
+    app.steps["consumer"].add(troubles_step(Troubles()))
     if alive_file is not None:
         app.steps["consumer"].add(alive_step(alive_file))
     if with_parent:

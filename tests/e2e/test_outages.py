@@ -192,6 +192,42 @@ def test_a_morning_of_outages(tmp_path: Path, database_url: str, broker: Broker,
     assert "example.org" not in (tmp_path / "diary.log").read_text()
 
 
+def test_a_full_broker_fills_no_log(tmp_path: Path, broker: Broker) -> None:
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("PAPERLARK_")},
+        "PAPERLARK_DATA_DIR": str(tmp_path / "data"),
+        "PAPERLARK_REDIS_URL": broker.url,
+    }
+    command = [sys.executable, "-m", "service.cli"]
+    subprocess.run([*command, "migrate"], check=True, env=environment, cwd=ROOT)
+    full(broker, is_full=True)
+    bell = CeleryBell(broker.url)
+    with redis.Redis.from_url(broker.url) as client, (tmp_path / "diary.log").open("wb") as diary:
+
+        def refused(times: int) -> bool:
+            return client.info("errorstats").get("errorstat_OOM", {"count": 0})["count"] >= times
+
+        def heard() -> bool:
+            bell.ring("mail.sweep")
+            return client.llen("mail.transactional") == 0
+
+        worker = subprocess.Popen(
+            [*command, "worker", "--concurrency", "1"], env=environment, stdout=diary, stderr=diary, cwd=ROOT
+        )
+        try:
+            wait_for(lambda: refused(30), "tries")
+            full(broker, is_full=False)
+            wait_for(lambda: client.info("clients")["blocked_clients"] > 0, "worker that listens")
+            wait_for(heard, "worker that takes tasks")
+        finally:
+            bell.close()
+            worker.terminate()
+            worker.wait(60)
+    told = [line for line in (tmp_path / "diary.log").read_text().splitlines() if line.strip()]
+    assert sum("broker_away" in line for line in told) == 1
+    assert len(told) <= 3, told
+
+
 def _is_over(database_url: str) -> bool:
     """Say whether nothing waits."""
     with connect(database_url) as connection:
