@@ -68,7 +68,7 @@ def read_bounces(
 
 
 def doctor(
-    dns: Annotated[bool, typer.Option("--dns", help="Also look up SPF, DKIM, DMARC and MX.")] = False,
+    dns: Annotated[bool, typer.Option("--dns", help="Also look up SPF, DKIM, DMARC, MX and PTR.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Look at everything sending needs, and say what to do where something is off. Sends no mail.
@@ -262,6 +262,13 @@ class DnsResolver:
     def addresses(self, name: str) -> list[str]:
         """Return the A and AAAA records of ``name``."""
         return [str(record) for kind in ("A", "AAAA") for record in self._ask(name, kind)]
+
+    def names(self, address: str) -> list[str]:
+        """Return the names in the PTR records of an IP address."""
+        import dns.reversename
+
+        asked = str(dns.reversename.from_address(address))
+        return [str(record.target).rstrip(".") for record in self._ask(asked, "PTR")]
 
     @staticmethod
     def _ask(name: str, kind: str) -> list[Any]:

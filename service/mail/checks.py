@@ -4,9 +4,11 @@ Each check says what it found and, where something is off, what to do. No mail i
 """
 
 import asyncio
+import ipaddress
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -21,6 +23,15 @@ from service.mail.state import Sending
 from service.mail.transport import open_relay
 
 RELAY_SECONDS = 15
+# Ends of the names under which providers take mail in: it leaves from other addresses, which are their care.
+PROVIDERS_OF_RELAYS = (
+    "amazonaws.com", "azurecomm.net", "brevo.com", "elasticemail.com", "fastmail.com", "gmail.com", "gmx.net",
+    "google.com", "icloud.com", "infomaniak.com", "ionos.com", "ionos.de", "mailbox.org", "mailersend.net",
+    "mailgun.org", "mailjet.com", "mandrillapp.com", "messagingengine.com", "migadu.com", "office365.com",
+    "outlook.com", "ovh.net", "postmarkapp.com", "proton.me", "protonmail.ch", "resend.com", "scaleway.com",
+    "sendgrid.net", "sendinblue.com", "smtp2go.com", "socketlabs.com", "sparkpostmail.com", "yahoo.com",
+    "zeptomail.com", "zoho.com", "zoho.eu",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +56,9 @@ class Resolver(Protocol):
     def addresses(self, name: str) -> list[str]:
         """Return the A and AAAA records of ``name``."""
 
+    def names(self, address: str) -> list[str]:
+        """Return the names in the PTR records of an IP address."""
+
 
 def check_mail(settings: Settings, *, tls_context: ssl.SSLContext | None = None) -> Iterator[Check]:
     """Check sender, foot, signature and relay."""
@@ -56,17 +70,25 @@ def check_mail(settings: Settings, *, tls_context: ssl.SSLContext | None = None)
 
 
 def check_names(settings: Settings, resolver: Resolver) -> Iterator[Check]:
-    """Check SPF, DKIM, DMARC, and where bounces and the EHLO name lead."""
+    """Check SPF, DKIM, DMARC, where bounces and the EHLO name lead, and the relays' names."""
     for look in (_spf, _published_key, _dmarc, _bounce_host, _helo_host):
-        try:
-            yield look(settings, resolver)
-        except OSError as error:
-            yield Check(
-                name=f"DNS: {look.__name__.strip('_').replace('_', ' ')}",
-                state="fail",
-                found=f"DNS can't be asked: {error}",
-                advice="check the machine's resolver, then run doctor --dns again",
-            )
+        name = f"DNS: {look.__name__.strip('_').replace('_', ' ')}"
+        yield _asked(name, partial(look, settings, resolver))
+    for endpoint in settings.relays:
+        name = "DNS: PTR" if len(settings.relays) == 1 else f"DNS: PTR {endpoint.name}"
+        yield _asked(name, partial(_reverse_name, name, endpoint.host, resolver))
+
+
+def _asked(name: str, look: Callable[[], Check]) -> Check:
+    try:
+        return look()
+    except OSError as error:
+        return Check(
+            name=name,
+            state="fail",
+            found=f"DNS can't be asked: {error}",
+            advice="check the machine's resolver, then run doctor --dns again",
+        )
 
 
 def _sender(settings: Settings) -> Check:
@@ -284,6 +306,54 @@ def _helo_host(settings: Settings, resolver: Resolver) -> Check:
             advice="set PAPERLARK_SMTP_HELO_NAME to a name of this machine that resolves both ways",
         )
     return Check(name="DNS: EHLO name", state="pass", found=settings.helo_name)
+
+
+def _reverse_name(name: str, host: str, resolver: Resolver) -> Check:
+    """Look whether each public address of a relay has a name that leads back to it (Gmail: 5.7.25)."""
+    host = host.rstrip(".").lower()
+    if provider := next((end for end in PROVIDERS_OF_RELAYS if f".{host}".endswith(f".{end}")), None):
+        found = f"nothing to look up: {host} is {provider}'s, who see to the names of what they send from"
+        return Check(name=name, state="pass", found=found)
+    addresses = [host] if _is_address(host) else resolver.addresses(host)
+    public = [one for one in addresses if ipaddress.ip_address(one).is_global]
+    if not public:
+        here = "leads to no public address" if addresses else "is no name of the public DNS"
+        return Check(
+            name=name,
+            state="pass",
+            found=f"nothing to look up: {host} {here}",
+            advice="the address it sends from needs a PTR record that leads to a name, and that name to it",
+        )
+    for address in sorted(_plainly(public)):
+        names = resolver.names(address)
+        if not any(address in _plainly(resolver.addresses(one)) for one in names):
+            wrong = f"{names[0]}, which does not lead back to it" if names else "no name (PTR)"
+            return Check(
+                name=name,
+                state="fail",
+                found=f"{host} is {address}, which has {wrong}",
+                advice=f"have whoever gave you the address set its PTR record to {_wanted(host)}, and that"
+                " name's A or AAAA record to the address: Gmail and others refuse mail without. If the relay"
+                " sends from another address, look at that one",
+            )
+    return Check(name=name, state="pass", found=f"{', '.join(public)} and {host}: names lead there and back")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _plainly(addresses: list[str]) -> set[str]:
+    """Return addresses in the one way of writing them."""
+    return {str(ipaddress.ip_address(one)) for one in addresses}
+
+
+def _wanted(host: str) -> str:
+    return "a name of the relay's" if _is_address(host) else host
 
 
 def _aligned(one: str, other: str) -> bool:

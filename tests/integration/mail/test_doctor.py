@@ -26,6 +26,7 @@ class Names:
     texts: dict[str, list[str]] = field(default_factory=dict)
     mail_hosts: dict[str, list[str]] = field(default_factory=dict)
     hosts: dict[str, list[str]] = field(default_factory=dict)
+    pointers: dict[str, list[str]] = field(default_factory=dict)
     away: bool = False
 
     def txt(self, name: str) -> list[str]:
@@ -37,7 +38,12 @@ class Names:
         return self.mail_hosts.get(name, [])
 
     def addresses(self, name: str) -> list[str]:
+        if self.away:
+            raise OSError("timed out")
         return self.hosts.get(name, [])
+
+    def names(self, address: str) -> list[str]:
+        return self.pointers.get(address, [])
 
 
 @pytest.fixture
@@ -155,6 +161,112 @@ def test_hosts_that_lead_nowhere_are_named(sending: Settings) -> None:
     names.hosts.clear()
     found = states(check_names(sending, names))
     assert (found["DNS: bounces"], found["DNS: EHLO name"]) == ("fail", "warn")
+
+
+FOUR, SIX = "93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"
+
+
+def a_relay(sending: Settings, *hosts: str) -> Settings:
+    urls = " ".join(f"smtp://{host}:25?starttls=never" for host in hosts)
+    return Settings(environment="test", data_dir=sending.data_dir, smtp_url=urls)
+
+
+def pointing(hosts: dict[str, list[str]], pointers: dict[str, list[str]]) -> Names:
+    return Names(hosts=hosts, pointers=pointers)
+
+
+def look_back(sending: Settings, names: Names, *hosts: str) -> list[Check]:
+    found = check_names(a_relay(sending, *hosts), names)
+    return [check for check in found if check.name.startswith("DNS: PTR")]
+
+
+@pytest.mark.trust(33)
+@pytest.mark.parametrize(
+    ("host", "hosts", "pointers", "state", "words"),
+    [
+        ("mx.lark.org", {"mx.lark.org": [FOUR]}, {FOUR: ["mx.lark.org"]}, "pass", "there and back"),
+        ("MX.lark.org.", {"mx.lark.org": [FOUR]}, {FOUR: ["mx.lark.org"]}, "pass", "there and back"),
+        # Another name will do, if it leads back.
+        (
+            "mx.lark.org",
+            {"mx.lark.org": [FOUR], "a.host.net": [FOUR]},
+            {FOUR: ["gone.host.net", "a.host.net"]},
+            "pass",
+            "there and back",
+        ),
+        ("mx.lark.org", {"mx.lark.org": [FOUR]}, {}, "fail", f"{FOUR}, which has no name (PTR)"),
+        (
+            "mx.lark.org",
+            {"mx.lark.org": [FOUR], "a.host.net": ["93.184.216.35"]},
+            {FOUR: ["a.host.net"]},
+            "fail",
+            "a.host.net, which does not lead back",
+        ),
+        # One of two addresses is not enough: which of them it sends from is not known.
+        (
+            "mx.lark.org",
+            {"mx.lark.org": [FOUR, SIX]},
+            {FOUR: ["mx.lark.org"]},
+            "fail",
+            f"{SIX}, which has no name (PTR)",
+        ),
+        # However an address is written.
+        (
+            "mx.lark.org",
+            {"mx.lark.org": [SIX.replace("220", "0220")]},
+            {SIX: ["mx.lark.org"]},
+            "pass",
+            "there and back",
+        ),
+        (FOUR, {"mx.lark.org": [FOUR]}, {FOUR: ["mx.lark.org"]}, "pass", "there and back"),
+        (FOUR, {}, {}, "fail", "no name (PTR)"),
+    ],
+)
+def test_trust_33_the_relay_has_a_name_that_leads_back_to_it(
+    sending: Settings,
+    host: str,
+    hosts: dict[str, list[str]],
+    pointers: dict[str, list[str]],
+    state: str,
+    words: str,
+) -> None:
+    (check,) = look_back(sending, pointing(hosts, pointers), host)
+    assert (check.state, words in check.found) == (state, True), check
+    assert (check.advice is None) == (state == "pass")
+
+
+@pytest.mark.trust(33)
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("127.0.0.1", "leads to no public address"),
+        ("[::1]", "leads to no public address"),
+        ("10.1.2.3", "leads to no public address"),
+        ("inner.lark.org", "leads to no public address"),
+        ("postfix", "is no name of the public DNS"),
+        ("email-smtp.eu-west-1.amazonaws.com", "amazonaws.com's"),
+        ("smtp-relay.gmail.com", "gmail.com's"),
+    ],
+)
+def test_trust_33_where_a_name_would_say_nothing_it_is_not_asked_for(
+    sending: Settings, host: str, words: str
+) -> None:
+    names = pointing({"inner.lark.org": ["192.168.7.7", "fd00::7"], "smtp-relay.gmail.com": [FOUR]}, {})
+    (check,) = look_back(sending, names, host)
+    assert check.state == "pass"
+    assert check.found.startswith("nothing to look up")
+    assert words in check.found
+
+
+def test_each_of_several_relays_is_looked_at_and_none_where_mail_stays_here(sending: Settings) -> None:
+    names = pointing({"a.lark.org": [FOUR], "notgmail.com": [SIX]}, {FOUR: ["a.lark.org"]})
+    found = look_back(sending, names, "a.lark.org", "notgmail.com")
+    assert [(check.name, check.state) for check in found] == [
+        ("DNS: PTR a.lark.org:25", "pass"),
+        ("DNS: PTR notgmail.com:25", "fail"),
+    ]
+    assert look_back(sending, Names(away=True), "a.lark.org")[0].found.startswith("DNS can't be asked")
+    assert [check for check in check_names(sending, names) if "PTR" in check.name] == []
 
 
 def test_a_resolver_that_is_away_is_no_crash(sending: Settings) -> None:
