@@ -35,8 +35,6 @@ def run_worker(
     """Serve the queues until told to stop; return the exit code."""
     # Celery warns of root because pickled tasks could do anything then; ours are JSON, names and ids.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    # And, whenever a connection is lost, of a default to come; ours is set (workers/app.py).
-    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     app = make_app(settings, broker_url)
     app.steps["consumer"].add(troubles_step(Troubles()))
     if alive_file is not None:
@@ -56,6 +54,8 @@ def run_worker(
         without_gossip=True,
         quiet=True,
     )
+    # Once it has set up its own filters: each lost connection would warn of a default to come. Ours is set.
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     worker.start()
     code = int(worker.exitcode or 0)
     if with_parent:
