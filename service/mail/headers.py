@@ -12,6 +12,8 @@ from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
 
+from service.joiners import without_stray_joiners
+
 CRLF = b"\r\n"
 LINE_OCTETS = 76  # RFC 5322 asks for 78; encoded-words must stay under 77 (RFC 2047, 2)
 LONGEST_LINE = 998  # RFC 5322, 2.1.1
@@ -37,14 +39,15 @@ class InvalidHeader(ValueError):
 def clean(value: str, limit: int = SUBJECT_CHARACTERS) -> str:
     """Return ``value`` as one line that means itself in a header.
 
-    Line breaks of any script, controls and invisible signs become a space, what looks like an encoded-word
-    (RFC 2047) loses its marks, and what is longer than ``limit`` characters ends in an ellipsis.
+    Line breaks of any script, controls and invisible signs become a space, joiners stay only where they join
+    something, what looks like an encoded-word (RFC 2047) loses its marks, and what is longer than ``limit``
+    characters ends in an ellipsis.
     """
-    line = _BREAKS_AND_CONTROLS.sub(" ", value)
+    line = without_stray_joiners(_BREAKS_AND_CONTROLS.sub(" ", value))
     while "=?" in line or "?=" in line:
         line = line.replace("=?", " ").replace("?=", " ")
     line = " ".join(line.split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+    return line if len(line) <= limit else without_stray_joiners(line[: limit - 1].rstrip() + "…")
 
 
 @lru_cache(maxsize=KEPT)
