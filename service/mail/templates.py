@@ -14,6 +14,7 @@ from typing import Any, Literal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup
 
+from service.joiners import without_stray_joiners
 from service.mail import styles
 from service.mail.letters import Card, DigestLetter, Letter
 
@@ -24,9 +25,11 @@ SHARED_TEXTS = 4096  # cut or wrapped once, though a paper stands in thousands o
 ABSTRACT_CHARACTERS = 900
 ALL_ABSTRACTS_CHARACTERS = 18_000
 REASONS_SHOWN = 2
-# Tried in turn until the HTML is small enough. With the last, below nothing, a paper is little more than a
-# short title and its links: long titles in a far script must not cost anybody the whole digest.
-ABSTRACT_SHARES = (1.0, 0.6, 0.35, 0.0, -1.0)
+# Tried in turn until the HTML is small enough: what of its length each abstract may show, then steps that each
+# leave out what a reader misses least. With the last a paper is little more than a short title and its links:
+# long titles in a far script must not cost anybody the whole digest.
+ABSTRACT_SHARES = (1.0, 0.6, 0.35, 0.2, 0.0, -1.0, -2.0, -3.0, -4.0, -5.0)
+FIRST_AUTHOR, NO_CODE, NO_SUMMARY, SHORT_TITLE, NO_REASONS = -1, -2, -3, -4, -5
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
@@ -63,11 +66,11 @@ class Rendered:
 def render(letter: Letter, imprint: Imprint) -> Rendered:
     """Turn a letter into words.
 
-    Abstracts are shortened, all alike, until the HTML stays under 90 KB.
+    Papers are shortened, all alike, until the HTML stays under 90 KB: their abstracts first.
 
     Raises:
         jinja2.UndefinedError: a template names what the letter does not have, or a value is None.
-        TooLarge: even without abstracts the HTML is larger than a mail may be.
+        TooLarge: even with the least of each paper the HTML is larger than a mail may be.
     """
     words = {field.name: getattr(letter, field.name) for field in fields(letter)} | {"imprint": imprint}
     html = ""
@@ -116,6 +119,11 @@ def fill_card(part: Part, paper: Card, limit: int, *, heading: str, reasons: str
         "abstract_limit": limit,
         "reasons": Markup(reasons),  # noqa: S704 - as above
         "list_url": list_url,
+        "has_all_authors": limit > FIRST_AUTHOR,
+        "has_code": limit > NO_CODE,
+        "has_summary": limit > NO_SUMMARY,
+        "has_long_title": limit > SHORT_TITLE,
+        "has_reasons": limit > NO_REASONS,
     }
     return fill("digest", f"card.{part}", words)
 
@@ -155,7 +163,12 @@ def digest_subject(first_title: str, paper_count: int) -> str:
 
 
 def abstract_limit(paper_count: int, share: float) -> int:
-    """Return how many characters of each abstract a digest of so many papers shows; see ABSTRACT_SHARES."""
+    """Return how many characters of each abstract a digest of so many papers shows.
+
+    Below nothing it is a step that leaves out more than abstracts; see ABSTRACT_SHARES.
+    """
+    if share < 0:
+        return int(share)
     return int(min(ABSTRACT_CHARACTERS, ALL_ABSTRACTS_CHARACTERS // max(paper_count, 1)) * share)
 
 
@@ -170,10 +183,10 @@ def check_size(html_octets: int) -> None:
 
 
 def present(value: str) -> str:
-    """Take out signs that no mail should carry."""
+    """Take out signs that no mail should carry, and joiners that join nothing."""
     if value.isprintable():  # quick, and true of nearly all
         return value
-    return _CONTROLS.sub(" ", value)
+    return without_stray_joiners(_CONTROLS.sub(" ", value))
 
 
 def fill(kind: str, name: str, words: Mapping[str, Any]) -> str:
@@ -290,10 +303,10 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def byline(authors: tuple[str, ...], author_count: int) -> str:
-    """Name the first three authors and how many more there are."""
-    named = ", ".join(authors[:3])
-    more = max(author_count, len(authors)) - min(len(authors), 3)
+def byline(authors: tuple[str, ...], author_count: int, shown: int = 3) -> str:
+    """Name the first authors and how many more there are."""
+    named = ", ".join(authors[:shown])
+    more = max(author_count, len(authors)) - min(len(authors), shown)
     if not named:
         return count(more, "author") if more else ""
     return f"{named} and {more} more" if more else named

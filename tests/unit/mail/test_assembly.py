@@ -156,6 +156,41 @@ def test_trust_12_titles_of_costly_signs_are_shortened_like_the_plain_ones(sign:
 
 
 @pytest.mark.trust(12)
+def test_trust_12_each_step_of_shortening_is_taken_and_is_that_of_the_plain_way() -> None:
+    def step(data: bytes) -> str:
+        html = read(data)[1][1][1].decode()
+        words = {
+            "code": ">Code<",
+            "reasons": 'class="why"',
+            "one author": "and 6 more",
+            "summary": 'class="lead"',
+        }
+        return ", ".join(what for what, sign in words.items() if sign in html)
+
+    steps = set()
+    for length in range(10, 400, 15):
+        words = "大" * length
+        cards = tuple(
+            a_card(
+                number,
+                title=words,
+                abstract="大" * 900,
+                summary=words,
+                authors=("大" * 60,) * 3,
+                reasons=(words,) * 2,
+            )
+            for number in range(30)
+        )
+        steps.add(step(assert_same(replace(a_digest(), trending=cards[:15], for_you=cards[15:]))))
+    assert steps >= {
+        "code, reasons, summary",
+        "code, reasons, one author, summary",
+        "reasons, one author, summary",
+        "reasons, one author",
+    }
+
+
+@pytest.mark.trust(12)
 def test_trust_12_what_is_too_large_is_refused_here_too() -> None:
     cards = tuple(a_card(number, title="&" * 400, reasons=("&" * 400,) * 2) for number in range(60))
     with pytest.raises(TooLarge):

@@ -221,6 +221,55 @@ def test_trust_12_titles_of_costly_signs_are_shortened_rather_than_nothing_sent(
     )
 
 
+SHOWN = {
+    "abstract": "An abstract.",
+    "other authors": "Émile Post",
+    "code": "https://github.com/example/notes-1",
+    "summary": "A summary.",
+    "long title": "end of the title",
+    "first author": "Ada Byron",
+    "reasons": "Matches",
+}
+
+
+@pytest.mark.trust(12)
+def test_trust_12_a_paper_is_shortened_by_one_thing_after_the_other_its_reasons_last() -> None:
+    card = a_card(
+        title="A title " * 12 + "end of the title", abstract="An abstract.", summary="A summary.", reasons=()
+    )
+    seen = []
+    for share in templates.ABSTRACT_SHARES:
+        limit = templates.abstract_limit(30, share)
+        both = [
+            templates.fill_card(
+                part, card, limit, heading="", list_url="https://digest.example.org/list/x",
+                reasons=templates.fill_reasons(part, ("Matches “reading”: notes",)),
+            )
+            for part in ("html", "txt")
+        ]  # fmt: skip
+        html = both[0].partition("</h2>")
+        assert len(re.findall(">(?:Read|Details|More like this|Not for me)<", html[2])) == 4
+        assert SHOWN["reasons"] in both[1]  # nothing cuts the text
+        assert (SHOWN["code"] in both[0]) == (SHOWN["code"] in both[1])
+        seen.append([what for what, words in SHOWN.items() if words in both[0]])
+    assert list(dict.fromkeys(map(tuple, seen))) == [
+        tuple(SHOWN),
+        tuple(SHOWN)[1:],
+        tuple(SHOWN)[2:],
+        tuple(SHOWN)[3:],
+        tuple(SHOWN)[4:],
+        tuple(SHOWN)[5:],
+        (),
+    ]
+
+
+@pytest.mark.trust(12)
+def test_trust_12_reasons_outlast_long_titles_in_a_costly_script() -> None:
+    html = render(the_longest_digest("大" * 5000, title="大"), IMPRINT).html
+    assert html.count('class="why"') == 60
+    assert html.count("Bartholomew") == 30
+
+
 @pytest.mark.trust(12)
 def test_trust_12_what_cannot_be_made_small_enough_is_not_made() -> None:
     letter = the_longest_digest("x", title="&")
