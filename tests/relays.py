@@ -1,6 +1,7 @@
 """Relays for tests, on loopback: one that does as a script says, however hostile, in a thread of its own."""
 
 import asyncio
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -44,7 +45,8 @@ class ScriptedRelay:
     """What a running scripted relay saw."""
 
     script: Script
-    tls: ssl.SSLContext | None = None
+    tls: ssl.SSLContext | None = None  # offered
+    implicit_tls: ssl.SSLContext | None = None  # begun with
     extensions: tuple[str, ...] = ("SIZE 50000000", "8BITMIME", "ENHANCEDSTATUSCODES")
     port: int = 0
     connections: int = 0
@@ -54,29 +56,42 @@ class ScriptedRelay:
     kept: list[Accepted] = field(
         default_factory=list
     )  # those not clearly refused: such a relay may keep them
-    talks: set[asyncio.Task[None]] = field(default_factory=set)  # going on
+    talks: dict[asyncio.Task[None], socket.socket] = field(default_factory=dict)  # going on
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Talk with one client."""
+    def let_in(self, listener: socket.socket) -> None:
+        """Begin to talk with the next client."""
+        client, _ = listener.accept()
+        client.setblocking(False)
         self.connections += 1
-        task = asyncio.current_task()
-        self.talks.add(task)
-        talk = _Talk(self, self.connections, reader, writer)
+        task = asyncio.get_running_loop().create_task(self.serve(client, self.connections))
+        self.talks[task] = client
+
+    async def serve(self, client: socket.socket, number: int) -> None:
+        """Talk with one client."""
+        reader = asyncio.StreamReader(limit=2**22)
+        writers: list[asyncio.StreamWriter] = []
+        protocol = asyncio.StreamReaderProtocol(reader, lambda _, writer: writers.append(writer))
         try:
-            await talk.run()
-        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: protocol, client, ssl=self.implicit_tls
+            )
+            await _Talk(self, number, reader, writers[0]).run()
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the client is gone, or the relay ends
         finally:
-            writer.transport.abort()
-            self.talks.discard(task)
+            for writer in writers:
+                writer.transport.abort()
+            self.talks.pop(asyncio.current_task(), None)
 
     async def stop(self) -> None:
         """End what goes on, so that no socket is left open behind a closed loop."""
-        for talk in list(self.talks):
+        talks = dict(self.talks)
+        for talk in talks:
             talk.cancel()
-        while self.talks:
-            await asyncio.sleep(0)
+        await asyncio.gather(*talks, return_exceptions=True)
         await asyncio.sleep(0)
+        for client in talks.values():  # a talk that had not begun yet never will
+            client.close()
 
 
 class _Talk:
@@ -181,19 +196,21 @@ def scripted_relay(
     extensions: tuple[str, ...] = ScriptedRelay.__dataclass_fields__["extensions"].default,
 ) -> Iterator[ScriptedRelay]:
     """Run a scripted relay; ``tls`` offers STARTTLS, ``implicit_tls`` starts with it."""
-    relay = ScriptedRelay(script, tls=tls, extensions=extensions)
+    relay = ScriptedRelay(script, tls=tls, implicit_tls=implicit_tls, extensions=extensions)
     started = threading.Event()
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     async def run() -> None:
-        server = await asyncio.start_server(relay.serve, "127.0.0.1", 0, ssl=implicit_tls, limit=2**22)
-        relay.port = server.sockets[0].getsockname()[1]
-        stopping = asyncio.Event()
-        running.append((asyncio.get_running_loop(), stopping))
-        started.set()
-        await stopping.wait()
-        server.close()
-        await asyncio.sleep(0.005)  # who was let in at this moment gets as far as to be ended
+        loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+        # Accepted by ourselves: asyncio's server may be left with a client that it let in and gave to nobody.
+        with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+            listener.setblocking(False)
+            relay.port = listener.getsockname()[1]
+            loop.add_reader(listener, relay.let_in, listener)
+            running.append((loop, stopping))
+            started.set()
+            await stopping.wait()
+            loop.remove_reader(listener)
         await relay.stop()
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
