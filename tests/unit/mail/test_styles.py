@@ -18,7 +18,10 @@ RULE = re.compile(r"\s*([a-z-]+)\s*:\s*([^;]+?)\s*(?:;|$)")
 def declarations(html: str) -> list[dict[str, str]]:
     """Return what each style attribute declares, in order of the document."""
     return [
-        {name: value.replace('"', "'") for name, value in RULE.findall(style.replace("&quot;", "'"))}
+        {
+            name: re.sub(r",\s+", ",", value.replace('"', "'"))
+            for name, value in RULE.findall(style.replace("&quot;", "'"))
+        }
         for style in STYLE.findall(html)
     ]
 
@@ -34,8 +37,15 @@ def test_each_element_gets_what_the_sheet_says(letter: object) -> None:
 
 def test_a_class_wins_over_its_element_wherever_it_stands() -> None:
     sheet = read_sheet("/* why */ .a, .b { color: red; } p { color: blue; margin: 0; } .b { margin: 1px; }")
-    styled = '<p class="b a" style="color: blue; margin: 0; color: red; color: red; margin: 1px;">'
+    styled = '<p class="b a" style="color:red;margin:1px">'
     assert inline('<p class="b a">x</p><i class="c">', sheet) == f'{styled}x</p><i class="c">'
+
+
+def test_a_longhand_stays_behind_the_shorthand_that_would_undo_it() -> None:
+    sheet = read_sheet("p { font-size: 1px; font: 2px/1.5 'A b',  serif; } .a { font-size: 3px; }")
+    assert inline('<p class="a">', sheet) == '<p class="a" style="font:2px/1.5 \'A b\',serif;font-size:3px">'
+    sheet = read_sheet("p { font-size: 1px; } .a { font: 2px serif; }")
+    assert inline('<p class="a">', sheet) == '<p class="a" style="font-size:1px;font:2px serif">'
 
 
 @pytest.mark.parametrize("css", ["p > a { color: red; }", "a:hover { color: red; }", 'p { font: "x"; }'])
