@@ -25,9 +25,9 @@ SHARED_TEXTS = 4096  # cut or wrapped once, though a paper stands in thousands o
 ABSTRACT_CHARACTERS = 900
 ALL_ABSTRACTS_CHARACTERS = 18_000
 REASONS_SHOWN = 2
-# Tried in turn until the HTML is small enough: what of its length each abstract may show, then steps that each
-# leave out what a reader misses least. With the last a paper is little more than a short title and its links:
-# long titles in a far script must not cost anybody the whole digest.
+# Tried in turn until the HTML is small enough: what of its length each abstract may show, then steps that
+# each leave out what a reader misses least. With the last a paper is little more than a short title and its
+# links: long titles in a far script must not cost anybody the whole digest.
 ABSTRACT_SHARES = (1.0, 0.6, 0.35, 0.2, 0.0, -1.0, -2.0, -3.0, -4.0, -5.0)
 FIRST_AUTHOR, NO_CODE, NO_SUMMARY, SHORT_TITLE, NO_REASONS = -1, -2, -3, -4, -5
 _CONTROLS = re.compile(
@@ -130,7 +130,7 @@ def fill_card(part: Part, paper: Card, limit: int, *, heading: str, reasons: str
 
 def write_heading(title: str, number: int) -> str:
     """Write the title of a paper for plain text, with its ``number`` from 1. Its words begin with it."""
-    return wrap(f"{number}. {excerpt(title, 300)}")
+    return point(excerpt(title, 300), f"{number}. ")
 
 
 def fill_reasons(part: Part, reasons: Sequence[str]) -> str:
@@ -217,6 +217,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "excerpt": excerpt,
         "wrap": wrap,
+        "point": point,
         "day": day,
         "short_day": short_day,
         "moment": moment,
@@ -281,6 +282,12 @@ def wrap(value: str, indent: int = 0) -> str:
         lines.append(margin + rest[: cut if cut > 0 else width])
         rest = rest[cut + 1 if cut > 0 else width :]
     return "\n".join([*lines, margin + rest]) if rest else "\n".join(lines)
+
+
+def point(value: str, mark: str) -> str:
+    """Wrap a text for the plain part behind a mark, each further line under the first."""
+    wrapped = wrap(value, len(mark))
+    return mark + wrapped[len(mark) :] if wrapped else mark.rstrip()
 
 
 def day(value: date) -> str:

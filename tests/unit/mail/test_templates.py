@@ -280,7 +280,7 @@ def test_trust_12_what_cannot_be_made_small_enough_is_not_made() -> None:
 @pytest.mark.trust(12)
 def test_trust_12_thirty_usual_papers_are_well_below() -> None:
     html = render(a_digest(15, 15), IMPRINT).html
-    assert len(html.encode()) <= 76_000
+    assert len(html.encode()) <= 72_500
 
 
 @pytest.mark.trust(30)
@@ -319,6 +319,24 @@ def test_an_excerpt_is_a_beginning_no_longer_than_asked(text: str, limit: int) -
 )
 def test_an_excerpt_ends_after_a_sentence_or_a_word(limit: int, wanted: str) -> None:
     assert excerpt("One sentence here. Another one follows.", limit) == wanted
+
+
+@pytest.mark.trust(15)
+def test_trust_15_further_lines_of_titles_and_reasons_stand_under_the_first() -> None:
+    card = a_card(title="Title " * 20, reasons=("Reason " * 20,))
+    text = render(replace(a_digest(0, 0), trending=(card,) * 10), IMPRINT).text
+    points = re.findall(r"^( *(?:\d+\.|\*) )\w.*\n( *)(?:Title|Reason)", text, re.MULTILINE)
+    assert [len(mark) for mark, _ in points] == [len(margin) for _, margin in points] == [3, 5] * 9 + [4, 5]
+
+
+@pytest.mark.trust(15)
+@given(st.text(max_size=200), st.sampled_from(["1. ", "10. ", "   * "]))
+def test_trust_15_a_point_is_narrow_and_hangs_under_its_mark(text: str, mark: str) -> None:
+    first, *others = templates.point(text, mark).splitlines() or [""]
+    assert first.startswith(mark.rstrip())
+    for line in others:
+        assert line.startswith(" " * len(mark))
+    assert max(map(len, [first, *others])) <= 76
 
 
 @pytest.mark.trust(15)
