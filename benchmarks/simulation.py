@@ -42,7 +42,7 @@ from service.config import Settings
 from service.digests import running
 from service.digests.accounting import account
 from service.digests.planning import patience
-from service.digests.tables import DigestRow, SeenPaperRow
+from service.digests.tables import DigestRow
 from service.digests.window import Shelves
 from service.mail.courier import open_courier
 from service.mail.delivery import Outcome, Stage, Verdict
@@ -308,13 +308,14 @@ class Judge:
                 session, round((row.planned_at - start) / timedelta(days=1)), named_by(profile)
             )
             corpus = window.corpus
-            seen = set(
-                session.scalars(
-                    select(SeenPaperRow.paper_id).where(
-                        SeenPaperRow.subscriber_id == row.subscriber_id, SeenPaperRow.digest_id != row.id
-                    )
+            others = session.scalars(
+                select(DigestRow.papers).where(
+                    DigestRow.subscriber_id == row.subscriber_id,
+                    DigestRow.id != row.id,
+                    DigestRow.papers.is_not(None),
                 )
             )
+            seen = {id_ for papers in others for id_ in (papers or "").split()}
             hidden = muted(corpus, mutes_of(profile))
             shown = {item["paper"] for item in row.selection}
             firsts = Counter(

@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 
 from service.database import Database
 from service.digests import hold
-from service.digests.tables import DigestRow, SeenPaperRow
+from service.digests.tables import DigestRow
 from service.keys import Keyring
 from service.mail.tables import DeliveryRow
 from service.papers.tables import ObservationRow, PaperRow, SourceRunRow
@@ -149,8 +149,10 @@ def deliveries(database: Database) -> list[DeliveryRow]:
 def seen(database: Database) -> list[tuple[int, str]]:
     """Read the ledger."""
     with database.reading() as session:
-        rows = session.execute(select(SeenPaperRow.subscriber_id, SeenPaperRow.paper_id))
-        return sorted((subscriber_id, paper_id) for subscriber_id, paper_id in rows)
+        rows = session.execute(
+            select(DigestRow.subscriber_id, DigestRow.papers).where(DigestRow.subscriber_id.is_not(None))
+        )
+        return sorted((id_, paper) for id_, papers in rows for paper in (papers or "").split())
 
 
 def stock(database: Database, now: datetime) -> None:

@@ -24,6 +24,7 @@ from service.papers.tables import PaperRow
 from service.ranking.corpus import Corpus
 from service.ranking.muting import muted
 from service.ranking.values import Profile
+from service.selections import part_lines, read_line
 from service.subscribers.links import Holder, Links
 from service.subscribers.profiles import load_interest_names, load_profiles
 from service.subscribers.status import Status
@@ -33,7 +34,7 @@ KINDS = ("digest",)
 AUTHORS_SHOWN = 3
 ARXIV_PAGE = "https://arxiv.org/abs/{}"
 Columns = Row[*tuple[Any, ...]]
-LINES = 16_384  # lines of selections kept, read: a third of a kilobyte each
+LINES = 16_384  # lines of selections kept, read: a quarter of a kilobyte each
 CARDS = 8_192
 
 _DIGEST, _PERSON = DigestRow.__table__.c, SubscriberRow.__table__.c
@@ -173,15 +174,14 @@ def _wanted(session: Session, digest_ids: Sequence[int], now: datetime) -> Selec
 
 
 def read_selection(text: str) -> list[Item]:
-    """Read a frozen selection; one that is written a paper a line (freezing) is read line by line."""
-    if text.startswith("[\n"):
-        return [_read_line(line) for line in text[2:-2].split(",\n")]
-    return [_read_item(item) for item in json.loads(text)]
+    """Read a frozen selection, line by line where it has lines."""
+    lines = part_lines(text)
+    return [*map(_read_line, lines)] if lines is not None else [*map(_read_item, json.loads(text))]
 
 
 @lru_cache(LINES)
 def _read_line(line: str) -> Item:
-    return _read_item(json.loads(line))
+    return _read_item(read_line(line))
 
 
 def _read_item(item: Mapping[str, Any]) -> Item:

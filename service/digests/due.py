@@ -24,6 +24,7 @@ _ASKED = (
     SubscriberRow.public_id,
     SubscriberRow.paper_count,
     SubscriberRow.last_digest_at,
+    SubscriberRow.digest_count,
     SubscriberRow.send_hour,
 )
 _CONDITIONS = (
@@ -57,6 +58,7 @@ class Due(NamedTuple):
     cutoff_at: datetime
     paper_count: int
     last_digest_at: datetime | None
+    digest_count: int = 0  # of digests to be mailed before this one
     is_first: bool = False
     others_due_at: Sequence[datetime] = ()  # of scheduled digests from two days before on
 
@@ -249,13 +251,13 @@ def _of_group(
     day = group.issue_date
     times = {hour: (slot.due_at, slot.cutoff_at) for hour, slot in group.slots.items()}
     return [
-        Due(id_, public_id, day, *times[hour], paper_count, last_digest_at, False, scheduled.get(id_, ()))
-        for id_, public_id, paper_count, last_digest_at, hour in rows
+        Due(id_, public_id, day, *times[hour], paper_count, last_at, count, False, scheduled.get(id_, ()))
+        for id_, public_id, paper_count, last_at, count, hour in rows
     ]
 
 
 def _first(values: Sequence[Any], zone: ZoneInfo, now: datetime) -> Due:
-    id_, public_id, paper_count, last_digest_at, _ = values
+    id_, public_id, paper_count, last_digest_at, digest_count, _ = values
     return Due(
         subscriber_id=id_,
         public_id=public_id,
@@ -264,6 +266,7 @@ def _first(values: Sequence[Any], zone: ZoneInfo, now: datetime) -> Due:
         cutoff_at=now,
         paper_count=paper_count,
         last_digest_at=last_digest_at,
+        digest_count=digest_count,
         is_first=True,
     )
 

@@ -1,15 +1,13 @@
 """Freezes drafts: what a digest says is written down when it is planned, so that a retry says the same."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from service.bulk import Columns, among
+from service.bulk import Columns
 from service.database import JsonText
 from service.digests import ledger
 from service.digests.accounting import MAILED, SKIPPED
@@ -20,7 +18,7 @@ from service.digests.storing import insert_digests
 from service.digests.window import Window
 from service.mail.outbox import BULK, NONCE_BITS, TRANSACTIONAL, queue_columns
 from service.ranking.values import Ranked
-from service.subscribers.tables import SubscriberRow
+from service.selections import join_lines, write_line
 
 RETRY_SPAN = timedelta(hours=6)  # a relay that says "later" is asked again at least for so long
 NO_SPREAD = timedelta()
@@ -80,28 +78,23 @@ def freeze(
     of the drafts before.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: somebody is gone, or was given one of the papers in the meantime.
+        sqlalchemy.exc.IntegrityError: somebody is gone.
+        service.digests.ledger.Overtaken: somebody was given another digest in the meantime.
     """
     ids = insert_digests(session, _digests(drafts, now, lines or Lines()))
     stored = [draft for draft in drafts if draft.due.subscriber_id in ids]
     mailed = [draft for draft in stored if draft.is_mailed]
     people = [draft.due.subscriber_id for draft in mailed]
     digest_ids = [ids[subscriber_id] for subscriber_id in people]
-    ledger.enter(session, people, digest_ids, [draft.papers for draft in mailed])
+    ledger.count(session, people, [draft.due.digest_count for draft in mailed], now)
     queue_columns(session, _deliveries(mailed, digest_ids, now, spread))
-    session.execute(
-        update(SubscriberRow)
-        .where(among(session, SubscriberRow.id, people))
-        .values(last_digest_at=now)
-        .execution_options(synchronize_session=False)
-    )
     return stored
 
 
 def freeze_selection(draft: Draft, lines: Lines | None = None) -> JsonText:
     """Return the selection as it is kept: list, reasons and the counts of that moment for each paper."""
     found = (lines or Lines()).of(draft)
-    return JsonText("[\n" + ",\n".join(found) + "\n]" if found else "[]")
+    return JsonText(join_lines(found))
 
 
 @lru_cache(LINES)
@@ -119,7 +112,7 @@ def _line(list_name: str, paper: Ranked, counts: tuple[int | None, int | None, i
     }
     if paper.is_exploration:
         words["is_exploration"] = True
-    return json.dumps(words)  # no line break stands in it
+    return write_line(words)
 
 
 def digest_nonce(public_id: int, issue_date: date) -> int:
@@ -144,6 +137,7 @@ def _digests(drafts: Sequence[Draft], now: datetime, lines: Lines) -> Columns:
         "window_start": [draft.window.start if draft.window else None for draft in drafts],
         "formula": [draft.formula for draft in drafts],
         "selection": [freeze_selection(draft, lines) for draft in drafts],
+        "papers": [ledger.as_kept(draft.papers) if draft.is_mailed else None for draft in drafts],
     }
 
 

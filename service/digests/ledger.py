@@ -1,115 +1,116 @@
-"""Which papers each subscriber has been given: the ledger that keeps a paper from coming twice."""
+"""Which papers each subscriber has been given: kept with the digests, so that none comes twice.
+
+A digest's papers are chosen without those of all digests before it. That no other comes in between, a count
+of each person's digests sees to: it is read before the papers are chosen, and raised with the digest where it
+still is what it was. Of two planners at once the second finds it changed.
+"""
 
 from collections.abc import Sequence
-from datetime import datetime
-from functools import cache
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    ARRAY,
-    Insert,
-    Select,
-    String,
-    Text,
-    bindparam,
-    cast,
-    delete,
-    exists,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import BigInteger, ColumnElement, Select, Update, bindparam, func, select, true, update
 from sqlalchemy.orm import Session
 
-from service.bulk import among_given, ids_of, is_postgres, numbers, numbers_given, unnested
-from service.digests.tables import DigestRow, SeenPaperRow
-from service.papers.tables import PaperRow
+from service.bulk import is_postgres, numbers, numbers_given, unnested
+from service.digests.tables import DigestRow
 from service.subscribers.tables import SubscriberRow
 
-_SEEN_PAPERS = SeenPaperRow.metadata.tables[SeenPaperRow.__tablename__]
-_PAPER_ENDS, _DIGEST_ENDS = "\x1f", "\x1e"  # no id holds them
+_BETWEEN = " "  # no id holds it
+# A digest is planned while its local date lasts, or an hour longer: what was planned after an instant has a
+# date no farther before it than this. The index knows dates.
+LATEST = timedelta(days=3)
+_PEOPLE = SubscriberRow.metadata.tables[SubscriberRow.__tablename__]
+
+
+class Overtaken(Exception):
+    """Somebody was given a digest after papers were chosen for another."""
+
+
+def as_kept(papers: Sequence[str]) -> str:
+    """Write the papers of a digest as its row keeps them."""
+    return _BETWEEN.join(papers)
 
 
 def load_seen(
     session: Session, subscriber_ids: Sequence[int], *, since: datetime
 ) -> dict[int, frozenset[str]]:
-    """Return the papers each subscriber has been given, of those first seen after ``since``."""
-    rows = session.connection().execute(
-        _seen_since(is_postgres(session)), {"since": since, **ids_of(session, subscriber_ids)}
-    )
+    """Return the papers each subscriber has been given by digests planned after ``since``.
+
+    These are all that were first seen after it, and some seen earlier.
+    """
+    given: dict[str, Any] = {"since": since, "day": since.date() - LATEST}
+    if is_postgres(session):
+        rows = session.connection().execute(_EACH_SINCE, given | {"ids": numbers(subscriber_ids)})
+    else:
+        rows = session.connection().execute(_SINCE, given | {"ids": list(subscriber_ids)})
     seen = dict.fromkeys(subscriber_ids, frozenset[str]())
-    for subscriber_id, papers in rows:
-        seen[subscriber_id] = frozenset(papers.split(_PAPER_ENDS))
+    seen.update({id_: frozenset(papers.split(_BETWEEN)) for id_, papers in rows if papers})
     return seen
 
 
-@cache
-def _seen_since(in_arrays: bool) -> Select[*tuple[Any, ...]]:
-    """Ask for what some people have been given.
-
-    Nobody's years of papers are read for it: ids grow with time, and those below all wanted are passed over.
-    """
-    is_recent = PaperRow.first_seen_at > bindparam("since", type_=PaperRow.first_seen_at.type)
-    recent = select(PaperRow.id).where(is_recent).offset(0).subquery()  # by the index of that: they are few
-    lowest = select(func.min(recent.c.id)).scalar_subquery()
-    join_up = func.string_agg if in_arrays else func.group_concat
-    return (
-        select(SeenPaperRow.subscriber_id, join_up(SeenPaperRow.paper_id, _PAPER_ENDS, type_=String()))
-        .join(PaperRow, PaperRow.id == SeenPaperRow.paper_id)
-        .where(
-            among_given(SeenPaperRow.subscriber_id, in_arrays=in_arrays),
-            SeenPaperRow.paper_id >= lowest,
-            is_recent,
-        )
-        .group_by(SeenPaperRow.subscriber_id)
+def _since(asked: Select[*tuple[Any, ...]], *of_whom: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    return asked.where(
+        *of_whom,
+        DigestRow.issue_date >= bindparam("day"),
+        DigestRow.planned_at > bindparam("since", type_=DigestRow.planned_at.type),
+        DigestRow.papers.is_not(None),
     )
 
 
-def enter(
-    session: Session,
-    subscriber_ids: Sequence[int],
-    digest_ids: Sequence[int],
-    papers: Sequence[Sequence[str]],
-) -> None:
-    """Enter the papers of digests as given; the digests were stored in the same transaction.
+def _each_since() -> Select[*tuple[Any, ...]]:
+    """Ask person by person (Postgres): told of them all it may read everybody's digests of these days."""
+    person = unnested({"id": numbers_given("ids", BigInteger())})["id"]
+    papers = func.string_agg(DigestRow.papers, _BETWEEN).label("papers")
+    theirs = _since(select(papers), DigestRow.subscriber_id == person).lateral()
+    return select(person, theirs.c.papers).join_from(person.table, theirs, true())
+
+
+_EACH_SINCE = _each_since()
+_SINCE = _since(
+    select(DigestRow.subscriber_id, func.group_concat(DigestRow.papers, _BETWEEN)),
+    DigestRow.subscriber_id.in_(bindparam("ids", expanding=True)),
+).group_by(DigestRow.subscriber_id)
+
+
+def count(session: Session, subscriber_ids: Sequence[int], counts: Sequence[int], now: datetime) -> None:
+    """Count one digest more, planned at ``now``, for each subscriber; ``counts`` were read before choosing.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: somebody was given one of the papers in the meantime.
+        Overtaken: somebody has had another since. Nothing of the transaction may stay.
     """
-    if not digest_ids:
+    if not subscriber_ids:
         return
     if is_postgres(session):
-        values: Any = {
-            "subscriber_id": numbers(subscriber_ids),
-            "digest_id": numbers(digest_ids),
-            "papers": _DIGEST_ENDS.join(map(_PAPER_ENDS.join, papers)),
-        }
-        session.connection().execute(_ENTER, values)
-        return
-    rows = [
-        {"subscriber_id": subscriber_id, "digest_id": digest_id, "paper_id": paper_id}
-        for subscriber_id, digest_id, of_digest in zip(subscriber_ids, digest_ids, papers, strict=True)
-        for paper_id in of_digest
-    ]
-    session.connection().execute(insert(_SEEN_PAPERS), rows)
+        given = {"ids": numbers(subscriber_ids), "counts": numbers(counts), "now": now}
+        counted = session.connection().execute(_COUNT_AT_ONCE, given).rowcount
+    else:
+        rows = [
+            {"id_": id_, "count_": count, "now": now}
+            for id_, count in zip(subscriber_ids, counts, strict=True)
+        ]
+        counted = session.connection().execute(_COUNT, rows).rowcount
+    if counted != len(subscriber_ids):
+        raise Overtaken(f"{len(subscriber_ids) - counted} of {len(subscriber_ids)} people")
 
 
-def _enter() -> Insert:
-    """Take a digest a row, apart into a paper a row (Postgres)."""
-    given = unnested(
-        {
-            "subscriber_id": numbers_given("subscriber_id", SeenPaperRow.subscriber_id.type),
-            "digest_id": numbers_given("digest_id", SeenPaperRow.digest_id.type),
-            "papers": func.string_to_array(cast(bindparam("papers"), Text), _DIGEST_ENDS, type_=ARRAY(Text)),
-        }
+def _counted(id_: Any, count: Any) -> Update:
+    now = bindparam("now", type_=_PEOPLE.c.last_digest_at.type)
+    return (
+        update(_PEOPLE)
+        .where(_PEOPLE.c.id == id_, _PEOPLE.c.digest_count == count)
+        .values(digest_count=_PEOPLE.c.digest_count + 1, last_digest_at=now)
     )
-    each = func.unnest(func.string_to_array(given["papers"], _PAPER_ENDS, type_=ARRAY(Text)))
-    rows = select(given["subscriber_id"], cast(each, String), given["digest_id"])
-    return insert(_SEEN_PAPERS).from_select(["subscriber_id", "paper_id", "digest_id"], rows)
 
 
-_ENTER = _enter()
+_COUNT = _counted(bindparam("id_"), bindparam("count_"))
+_GIVEN = unnested(
+    {
+        "id": numbers_given("ids", _PEOPLE.c.id.type),
+        "count": numbers_given("counts", _PEOPLE.c.digest_count.type),
+    }
+)
+_COUNT_AT_ONCE = _counted(_GIVEN["id"], _GIVEN["count"])
 
 
 def release(session: Session, digest_ids: Sequence[int]) -> None:
@@ -125,21 +126,15 @@ def release(session: Session, digest_ids: Sequence[int]) -> None:
         )
     )
     session.execute(
-        delete(SeenPaperRow).where(
-            SeenPaperRow.subscriber_id.in_(owners), SeenPaperRow.digest_id.in_(digest_ids)
-        )
+        update(DigestRow)
+        .where(DigestRow.id.in_(digest_ids))
+        .values(papers=None)
+        .execution_options(synchronize_session=False)
     )
-    # A digest with papers in the ledger stands: it was mailed, or still may be.
+    # A digest with papers stands: it was mailed, or still may be.
     standing = (
         select(func.max(DigestRow.planned_at))
-        .where(
-            DigestRow.subscriber_id == SubscriberRow.id,
-            exists(
-                select(1).where(
-                    SeenPaperRow.subscriber_id == SubscriberRow.id, SeenPaperRow.digest_id == DigestRow.id
-                )
-            ),
-        )
+        .where(DigestRow.subscriber_id == SubscriberRow.id, DigestRow.papers.is_not(None))
         .scalar_subquery()
     )
     session.execute(

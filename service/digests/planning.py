@@ -35,6 +35,7 @@ from service.digests.due import (
     load_zones,
 )
 from service.digests.freezing import NO_SPREAD, Lines, freeze
+from service.digests.ledger import Overtaken
 from service.digests.schedule import due_slots, open_zone
 from service.digests.window import Shelves
 from service.papers.embedding.phrases import PhraseVectors
@@ -200,8 +201,8 @@ def _store(
 ) -> Sequence[Draft]:
     """Store drafts in one transaction; return those that are stored.
 
-    All of them are given up when somebody was erased, or got one of the papers by another planner, since they
-    were chosen: whoever of them is still due comes back with the next tick.
+    All of them are given up when somebody was erased, or got a digest of another date, since they were
+    chosen: whoever of them is still due comes back with the next tick.
     """
     if not drafts:
         return []
@@ -209,7 +210,7 @@ def _store(
         with database.transaction() as session:
             stored = freeze(session, drafts, now, spread=spread, lines=lines)
             mark = hold.advance(session) if any(draft.is_mailed for draft in stored) else None
-    except IntegrityError:
+    except (IntegrityError, Overtaken):
         log.warning("planning_overtaken", subscribers=len(drafts))
         return []
     if mark is not None:

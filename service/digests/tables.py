@@ -1,13 +1,13 @@
-"""Tables of digests, frozen when planned, and of the papers each subscriber has been given."""
+"""Tables of digests, frozen when planned, and of what planning remembers."""
 
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Date, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import Date, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.bulk import JsonInText
 from service.database import Base, BigId
+from service.selections import Selected
 
 
 class DigestRow(Base):
@@ -30,29 +30,15 @@ class DigestRow(Base):
     )  # empty, missed, source_outage, held, too_soon
     window_start: Mapped[datetime | None]
     formula: Mapped[str | None] = mapped_column(String(40))  # version of the ranking
-    # [{"paper", "list": "trending"|"for_you", "score", "reasons": [..], "interest", "upvotes", "comments",
-    # "stars"}], in the order mailed; the counts are those the reasons speak of. One off the interests has
-    # "is_exploration": true beside it
-    selection: Mapped[list[dict[str, Any]]] = mapped_column(JsonInText, default=list)
+    selection: Mapped[list[dict[str, Any]]] = mapped_column(Selected, default=list)  # in the order mailed
+    # The ledger: ids of the papers given, with blanks between. Whose digest stands gets none of them again;
+    # None where it was skipped, failed, or its person is gone.
+    papers: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
         UniqueConstraint("subscriber_id", "issue_date"),
         Index(None, "issue_date", "outcome"),
     )
-
-
-class SeenPaperRow(Base):
-    """The ledger that keeps a paper from being mailed twice to one person.
-
-    Rows come with a digest of the same person, in its transaction: the digest's foreign key keeps the person
-    there until both are committed. A trigger on ``subscribers`` takes the rows of who is erased.
-    """
-
-    __tablename__ = "seen_papers"
-
-    subscriber_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
-    paper_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    digest_id: Mapped[int] = mapped_column(BigId)
 
 
 class HoldRow(Base):

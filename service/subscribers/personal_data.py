@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import BigInteger, Date, String, column, delete, or_, select, table, update
 from sqlalchemy.orm import Session
 
-from service.bulk import JsonInText
 from service.database import Database, UtcDateTime
 from service.keys import Keyring
 from service.mail import outbox, suppression
 from service.mail.tables import DeliveryRow, ReturnRow
+from service.selections import Selected
 from service.subscribers import answers, consent, storing
 from service.subscribers.consent import Kind, Origin
 from service.subscribers.libraries.keeping import export_libraries
@@ -30,7 +30,8 @@ DIGESTS = table(
     column("planned_at", UtcDateTime),
     column("outcome", String),
     column("skip_reason", String),
-    column("selection", JsonInText),
+    column("selection", Selected),
+    column("papers", String),
 )
 
 _DELIVERY_FIELDS = ("kind", "status", "created_at", "finished_at", "attempt_count", "reason", "reply_code")
@@ -136,7 +137,7 @@ def forget(session: Session, subscriber: SubscriberRow, address_keys: Iterable[b
     session.execute(
         update(DIGESTS)
         .where(DIGESTS.c.subscriber_id == subscriber.id)
-        .values(subscriber_id=None, selection=[])
+        .values(subscriber_id=None, selection=[], papers=None)
     )
     session.execute(
         update(ConsentEventRow)

@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
     true,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -43,6 +44,8 @@ class SubscriberRow(Base):
     left_at: Mapped[datetime | None]
     paused_until: Mapped[datetime | None]
     last_digest_at: Mapped[datetime | None]  # when the last mailed digest was planned
+    # Raised by each digest to be mailed: of two planners that chose papers at once, one finds it changed.
+    digest_count: Mapped[int] = mapped_column(default=0, server_default=text("0"))
 
     __table_args__ = (
         Index(None, "status", "timezone", "send_hour"),

@@ -1,19 +1,20 @@
-"""The ledger of papers given: the database keeps it right, whoever plans or erases at the same time."""
+"""The ledger of papers given: it is kept right, whoever plans or erases at the same time."""
 
 import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 from service.config import Settings
 from service.database import Database
 from service.digests import ledger
 from service.digests.choosing import draft_digests
-from service.digests.due import find_first
+from service.digests.due import find_due, find_first, group_slots
 from service.digests.freezing import freeze
 from service.digests.planning import plan_due
+from service.digests.schedule import due_slots, open_zone
 from service.digests.window import Shelves
 from service.keys import Keyring
 from service.subscribers.tables import SubscriberRow
@@ -77,11 +78,95 @@ def test_who_was_erased_is_given_nothing(stocked: Database, keyring: Keyring) ->
     assert world.seen(stocked) == []
 
 
-def test_no_paper_is_entered_twice_for_one_person(stocked: Database) -> None:
+def count_of(database: Database, subscriber_id: int) -> int:
+    with database.reading() as session:
+        return session.scalars(
+            select(SubscriberRow.digest_count).where(SubscriberRow.id == subscriber_id)
+        ).one()
+
+
+@pytest.mark.trust(100)
+def test_papers_chosen_before_another_digest_came_are_given_to_nobody(
+    stocked: Database, settings: Settings, keyring: Keyring
+) -> None:
+    """Who chose before another planner wrote, for another date, finds itself overtaken."""
+    world.add_people(stocked, [world.a_person(number, keyring) for number in (1, 2)])
+    later = NOW + 24 * HOUR
+    with stocked.reading() as session:  # the first planner, a day later, before the second has written
+        shelves = Shelves(later, patience=30 * HOUR)
+        people = [
+            due
+            for zone, slots in [("UTC", due_slots(open_zone("UTC"), later))]
+            for group in group_slots([(zone, slots)])
+            for due in find_due(session, group, at=later, limit=10)
+        ]
+        drafts = draft_digests(session, shelves, [due for due in people if due.issue_date == later.date()])
+    assert sorted(draft.due.subscriber_id for draft in drafts) == [1, 2]
+    assert plan_due(stocked, NOW, settings=settings).planned == 2
+    before = world.seen(stocked)
+
+    with pytest.raises(ledger.Overtaken), stocked.transaction() as session:
+        freeze(session, drafts, later)
+
+    assert world.seen(stocked) == before
+    assert [row.issue_date for row in world.digests(stocked)] == [NOW.date()] * 2
+    assert [count_of(stocked, number) for number in (1, 2)] == [1, 1]
+
+
+@pytest.mark.trust(100)
+def test_of_two_planners_at_once_one_is_overtaken(stocked: Database, keyring: Keyring) -> None:
+    """Both have chosen, both write: the one waits for the other, and finds the count changed."""
+    person = world.a_person(1, keyring, confirmed_at=NOW)
+    world.add_people(stocked, [person])
+    world.note_confirmation(stocked, person, NOW)
+    with stocked.reading() as session:
+        [draft] = draft_digests(session, Shelves(NOW, patience=6 * HOUR), find_first(session, NOW))
+    of_next_day = draft._replace(due=draft.due._replace(issue_date=NOW.date() + timedelta(days=1)))
+    ended: list[str] = []
+    is_first_written = threading.Event()
+
+    def write_second() -> None:
+        try:
+            with stocked.transaction() as session:
+                is_first_written.wait(20)
+                freeze(session, [of_next_day], NOW)
+        except ledger.Overtaken:
+            ended.append("overtaken")
+
+    second = threading.Thread(target=write_second)
+    if stocked.is_sqlite:  # one writer at a time: the second begins when the first has ended
+        with stocked.transaction() as session:
+            freeze(session, [draft], NOW)
+        is_first_written.set()
+        second.start()
+    else:
+        with stocked.transaction() as session:
+            second.start()
+            freeze(session, [draft], NOW)
+            is_first_written.set()
+            second.join(0.3)  # it waits for our row
+            assert second.is_alive()
+    second.join(20)
+
+    assert ended == ["overtaken"]
+    assert sorted(paper for _, paper in world.seen(stocked)) == sorted(draft.papers)
+
+
+def test_what_failed_may_come_again_and_counts_no_longer_as_the_last(
+    stocked: Database, settings: Settings, keyring: Keyring
+) -> None:
+    world.add_people(stocked, [world.a_person(number, keyring) for number in (1, 2)])
+    plan_due(stocked, NOW, settings=settings)
+    [first, second] = world.digests(stocked)
+
     with stocked.transaction() as session:
-        ledger.enter(session, [1, 2], [10, 11], [["a", "b"], ["a"]])
+        ledger.release(session, [first.id])
+    with stocked.reading() as session:
+        seen = ledger.load_seen(session, [1, 2, 3], since=NOW - 24 * HOUR)
+        later = ledger.load_seen(session, [1, 2], since=NOW)
+        rows = session.execute(select(SubscriberRow.id, SubscriberRow.last_digest_at))
+        last = {row.id: row.last_digest_at for row in rows}
 
-    with pytest.raises(IntegrityError), stocked.transaction() as session:
-        ledger.enter(session, [1], [12], [["c", "b"]])
-
-    assert world.seen(stocked) == [(1, "a"), (1, "b"), (2, "a")]
+    assert seen == {1: frozenset(), 2: {item["paper"] for item in second.selection}, 3: frozenset()}
+    assert later == {1: frozenset(), 2: frozenset()}
+    assert last == {1: None, 2: NOW}

@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from service.digests.tables import DigestRow, SeenPaperRow
+from service.digests.tables import DigestRow
 from service.mail import outbox
 from service.mail.letters import ManageLetter
 from service.mail.tables import DeliveryRow
@@ -37,10 +37,10 @@ def mail_a_digest(desk: Desk) -> None:
             planned_at=desk.clock(),
             outcome="mailed",
             selection=SELECTION,
+            papers="2401.01234",
         )
         session.add(digest)
         session.flush()
-        session.add(SeenPaperRow(subscriber_id=subscriber_id, paper_id="2401.01234", digest_id=digest.id))
         delivery_id = outbox.queue(
             session,
             kind="digest",
@@ -153,11 +153,12 @@ def test_erasing_leaves_the_books_without_the_person(desk: Desk) -> None:
     mail_a_digest(desk)
     erase(desk)
 
-    for table in (SubscriberRow, InterestRow, TokenRow, SeenPaperRow):
+    for table in (SubscriberRow, InterestRow, TokenRow):
         assert desk.count(table) == 0
     with desk.database.reading() as session:
         [digest] = session.scalars(select(DigestRow)).all()
-    assert (digest.subscriber_id, digest.selection, digest.outcome) == (None, [], "mailed")
+    assert (digest.subscriber_id, digest.selection, digest.papers) == (None, [], None)
+    assert digest.outcome == "mailed"
     for delivery in desk.deliveries():
         assert (delivery.subscriber_id, delivery.parameters, delivery.reply_text) == (None, {}, None)
     for event in desk.events():
