@@ -4,7 +4,10 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import delete, select
+from hypothesis import HealthCheck, given
+from hypothesis import settings as checked
+from hypothesis import strategies as st
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 
 from service.config import Settings
@@ -15,6 +18,7 @@ from service.digests.due import find_due, find_first, group_slots
 from service.digests.freezing import freeze
 from service.digests.planning import plan_due
 from service.digests.schedule import due_slots, open_zone
+from service.digests.tables import DigestRow
 from service.digests.window import Shelves
 from service.keys import Keyring
 from service.subscribers.tables import SubscriberRow
@@ -150,6 +154,64 @@ def test_of_two_planners_at_once_one_is_overtaken(stocked: Database, keyring: Ke
 
     assert ended == ["overtaken"]
     assert sorted(paper for _, paper in world.seen(stocked)) == sorted(draft.papers)
+
+
+PAPERS = ("2602.1", "2602.2", "2602.3", "2602.4", "2602.5")
+# Two planners, who look at what was given, choose, and write at some later time; and digests that fail.
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["choose", "write", "fail"]), st.integers(0, 1), st.integers(1, 3)),
+    max_size=14,
+)
+
+
+@pytest.mark.trust(100)
+@checked(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_whatever_two_planners_and_a_relay_do_no_paper_stands_twice(
+    database: Database, keyring: Keyring, steps: list[tuple[str, int, int]]
+) -> None:
+    with database.reading() as session:
+        number = (session.scalar(select(func.max(SubscriberRow.id))) or 0) + 1
+    world.add_people(database, [world.a_person(number, keyring)])
+    chosen: dict[int, tuple[int, list[str]]] = {}
+    standing: dict[int, list[str]] = {}
+    for day, (step, planner, many) in enumerate(steps):
+        at = NOW + timedelta(days=day)
+        if step == "choose":
+            with database.reading() as session:
+                count = session.scalar(select(SubscriberRow.digest_count).where(SubscriberRow.id == number))
+                seen = ledger.load_seen(session, [number], since=NOW - HOUR)[number]
+            assert seen == {paper for papers in standing.values() for paper in papers}
+            chosen[planner] = count or 0, [paper for paper in PAPERS if paper not in seen][:many]
+        elif step == "write" and planner in chosen:
+            count, papers = chosen[planner]
+            try:
+                with database.transaction() as session:
+                    row = DigestRow(
+                        subscriber_id=number,
+                        issue_date=at.date(),
+                        due_at=at,
+                        planned_at=at,
+                        outcome="mailed",
+                        papers=ledger.as_kept(papers),
+                    )
+                    session.add(row)
+                    session.flush()
+                    ledger.count(session, [number], [count], at)
+                    digest_id = row.id
+                standing[digest_id] = papers
+            except ledger.Overtaken:
+                pass
+        elif step == "fail" and standing:
+            failed = sorted(standing)[many % len(standing)]
+            with database.transaction() as session:
+                ledger.release(session, [failed])
+            del standing[failed]
+        given_papers = [paper for papers in standing.values() for paper in papers]
+        assert len(given_papers) == len(set(given_papers))
+    assert sorted(paper for id_, paper in world.seen(database) if id_ == number) == sorted(
+        paper for papers in standing.values() for paper in papers
+    )
 
 
 def test_what_failed_may_come_again_and_counts_no_longer_as_the_last(
