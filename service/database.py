@@ -20,7 +20,8 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -38,6 +39,9 @@ NAMING_CONVENTION = {
 
 # SQLite counts up by itself only in a column that is plainly INTEGER.
 BigId = BigInteger().with_variant(Integer, "sqlite")
+
+# How a database fails that is away or full, or has no connection left for us in the pool.
+FAILURES = (DBAPIError, NoConnectionLeft)
 
 SQLITE_BUSY_MILLISECONDS = 30_000
 RESTED_SECONDS = 1.0

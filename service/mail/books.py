@@ -11,11 +11,10 @@ from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import func, select
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from service.clock import Clock
-from service.database import Database
+from service.database import FAILURES, Database
 from service.mail import breaker, claiming, tallies
 from service.mail.claiming import Result
 from service.mail.composing import Claimed, Composer, Refusal
@@ -163,7 +162,7 @@ class Books:
         try:
             with session.begin_nested():
                 return dict(composer.compose(session, deliveries, self.clock()))
-        except DBAPIError:
+        except FAILURES:
             raise
         except Exception:
             ids = [delivery.id for delivery in deliveries]

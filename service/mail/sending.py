@@ -23,10 +23,9 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from service.clock import Clock
-from service.database import Database
+from service.database import FAILURES, Database
 from service.mail import breaker, tallies
 from service.mail.books import DIGEST, STOPPED_SPREAD, Batch, Books, Entry, OnBreak, OnRefused
 from service.mail.claiming import CLAIM_LEASE, Result
@@ -95,8 +94,9 @@ def deliver_waiting(
     in to be called with a session is called in another thread.
 
     Raises:
-        sqlalchemy.exc.DBAPIError: the database failed. No more is sent then; what was on the wire is
-            heard out and written down as soon as the database takes it, within the pauses of ``patience``.
+        sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError: the database failed. No more is sent then;
+            what was on the wire is heard out and written down as soon as the database takes it, within the
+            pauses of ``patience``.
     """
     books = Books(
         database=database,
@@ -123,7 +123,7 @@ def deliver_waiting(
         )
         try:
             return runner.run(run.attended(run.all_waiting(limit)))
-        except DBAPIError:
+        except FAILURES:
             try:
                 runner.run(run.attended(run.outlast(patience)))
             finally:
@@ -274,10 +274,9 @@ class _Run:
         for pause in pauses:
             try:
                 self.save_what_is_known()
-            except DBAPIError as error:
-                logger.warning(
-                    "results_not_recorded", known=len(self.results), problem=type(error.orig).__name__
-                )
+            except FAILURES as error:
+                problem = type(getattr(error, "orig", None) or error).__name__
+                logger.warning("results_not_recorded", known=len(self.results), problem=problem)
                 await asyncio.sleep(pause)
             else:
                 return

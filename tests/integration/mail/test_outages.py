@@ -2,12 +2,14 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 import pytest
 import structlog
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from structlog.testing import capture_logs
 
 from service.clock import SettableClock
@@ -108,6 +110,39 @@ def test_a_commit_whose_outcome_nobody_knows_doubles_and_loses_nothing(
         settle(database, clock, keyring, server)
         judge(database, server, most_unknown=0)
         database.close()
+
+
+class BusyPool:
+    """Has no connection left, from the one of a number on until a run has tried again."""
+
+    def __init__(self, database: Database, number: int) -> None:
+        self.left, self.is_freed = number, False
+        event.listen(database.engine, "checkout", self.look)
+
+    def look(self, *_: object) -> None:
+        self.left -= 1
+        if self.left < 0 and not self.is_freed:
+            raise NoConnectionLeft("QueuePool limit reached")
+
+    def pauses(self) -> Iterator[float]:
+        yield 0.0
+        self.is_freed = True
+        yield 0.0
+
+
+@pytest.mark.trust(102, 104)
+@pytest.mark.parametrize("number", [2, 4, 5, 7])
+def test_a_pool_without_a_connection_left_is_an_outage_like_any_other(
+    number: int, database: Database, clock: SettableClock, keyring: Keyring
+) -> None:
+    queue_digests(database, PEOPLE, clock())
+    pool = BusyPool(database, number)
+    with scripted_relay() as server:
+        with pytest.raises(NoConnectionLeft):
+            send(database, clock, keyring, server, patience=pool.pauses())
+        assert pool.is_freed
+        settle(database, clock, keyring, server)
+    judge(database, server, most_unknown=0)
 
 
 # -- clocks ----------------------------------------------------------------------------------------------
