@@ -134,8 +134,10 @@ class Pool:
                 continue
             if self._is_good(connection):
                 return connection
-            await self._quit(connection)
-            self._close_one()
+            try:
+                await self._quit(connection)
+            finally:
+                self._close_one()
 
     def take_idle(self) -> Connection | None:
         """Take an idle connection, if one stands that is good."""

@@ -41,6 +41,33 @@ def relay_at(server: ScriptedRelay, limits: Limits = LIMITS, **parts: object) ->
     return SmtpRelay(endpoint, helo_name="digest.example.org", limits=limits, **parts)
 
 
+class CountedBerths:
+    taken = 0
+
+    def take(self) -> bool:
+        self.taken += 1
+        return True
+
+    def free(self) -> None:
+        self.taken -= 1
+
+
+async def test_who_gives_up_while_a_worn_connection_says_goodbye_gives_its_berth_back() -> None:
+    berths = CountedBerths()
+    limits = Limits(connections=1, messages_per_connection=1)
+    with scripted_relay(lambda stage, *_: SILENCE if stage == "quit" else None) as server:
+        relay = relay_at(server, limits, berths=berths)
+        await relay.deliver(a_parcel())
+        waiting = asyncio.create_task(relay.ready())
+        async with asyncio.timeout(10):
+            while server.seen[-1] != "QUIT":
+                await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await relay.close()
+    assert berths.taken == 0
+
+
 def at(stage: str, answer: str, *, connection: int | None = None, message: int | None = None):
     """Script one answer at one stage, on any connection and message unless given."""
 
