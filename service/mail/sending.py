@@ -8,6 +8,7 @@ the database.
 """
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import heapq
@@ -321,12 +322,10 @@ class _Run:
                     if claimed := await self._claim_next(chunk):
                         taken += claimed
                         continue
-                if not self._is_idle():
-                    await self._until(lambda: self._is_idle() or not self._goes_on())
-                elif self.waiting:
-                    await self._rest()
-                else:
+                if self._is_done():
                     return
+                await self._until(lambda: self._has_time() or not self._goes_on())
+                await self._rest()
         finally:
             self.is_fed = True
             self._tell()
@@ -376,10 +375,21 @@ class _Run:
         """Say whether all that was claimed is sent and written down, but for what waits for a limit."""
         return not self.held and all(lane.is_idle for lane in self.lanes)
 
+    def _is_done(self) -> bool:
+        return self._is_idle() and not self.waiting
+
+    def _has_time(self) -> bool:
+        """Say whether a lane could send more, be the other one kept by a relay that is slow to answer."""
+        return not self.held and any(lane.is_idle for lane in self.lanes)
+
     async def _rest(self) -> None:
-        """Wait for the first of those that wait for a limit; not for long."""
-        wait = self.waiting[0][0] - asyncio.get_running_loop().time()
-        await asyncio.sleep(min(max(wait, 0.0), REST_SECONDS))
+        """Wait for the first of those that wait for a limit, or until all is done; not for long."""
+        wait = REST_SECONDS
+        if self.waiting:
+            wait = min(wait, max(0.0, self.waiting[0][0] - asyncio.get_running_loop().time()))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._until(lambda: self._is_done() or not self._goes_on())
         self._tell()
 
     # -- sending -------------------------------------------------------------------------------------

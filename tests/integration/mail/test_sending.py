@@ -1,5 +1,6 @@
 """From the outbox to the relay and into the books (trust 24, 45 to 49, 53, 59, 66, 102 to 108, 114)."""
 
+import asyncio
 import gc
 import signal
 import threading
@@ -329,6 +330,32 @@ def test_a_fault_of_our_own_in_mid_transaction_counts_as_unknown(
         return an_outcome(Verdict.SENT, code=250)
 
     assert deliver(database, clock, keyring, MemoryRelay(broken)) == Tally(sent=1, unknown=1)
+
+
+@pytest.mark.trust(104)
+def test_what_comes_meanwhile_is_sent_beside_a_message_that_gets_no_answer(
+    database: Database, clock: SettableClock, keyring: Keyring
+) -> None:
+    queue_digests(database, 1, clock())
+
+    class Slow(MemoryRelay):
+        async def deliver(self, parcel: Parcel) -> Outcome:
+            if parcel.recipient.startswith("reader1@"):
+                queue_another(database, clock(), 2)
+                async with asyncio.timeout(10):
+                    await others.wait()
+            else:
+                others.set()
+            return await super().deliver(parcel)
+
+    others = asyncio.Event()
+    assert deliver(database, clock, keyring, Slow()) == Tally(sent=2)
+
+
+def queue_another(database: Database, now: datetime, number: int) -> None:
+    row = {"kind": "digest", "queue": outbox.BULK, "now": now, "expires_at": now + DAY}
+    with database.transaction() as session:
+        outbox.queue_many(session, [row | {"subscriber_id": number, "digest_id": 1000 + number}])
 
 
 def test_an_interrupted_window_keeps_what_is_known_and_leaves_the_rest_to_the_sweep(
