@@ -10,7 +10,7 @@ import random
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
@@ -21,7 +21,7 @@ from service.mail.delivery import Outcome, Stage, Verdict
 from service.mail.message import Parcel
 from service.mail.pool import RelayUnavailable
 from service.mail.throttle import OpenGate, Throttle, open_throttle
-from service.mail.transport import SmtpRelay, open_relay
+from service.mail.transport import Handover, SmtpRelay, open_relay
 
 logger = structlog.get_logger()
 
@@ -45,6 +45,15 @@ class Member:
     def name(self) -> str:
         """Host and port."""
         return self.relay.endpoint.name
+
+
+@dataclass(slots=True, eq=False)
+class _Journey:
+    """A parcel, its outcome to come, and the relays that have had it, the present one last."""
+
+    parcel: Parcel
+    handover: Handover
+    tried: list[Member] = field(default_factory=list)
 
 
 class Relays:
@@ -92,7 +101,9 @@ class Relays:
     def deliver(self, parcel: Parcel) -> Awaitable[Outcome]:
         """Hand over one parcel; trouble with the relays is an outcome, never an exception."""
         if len(self.members) > 1:
-            return asyncio.ensure_future(self._deliver(parcel))
+            journey = _Journey(parcel, Handover(loop=asyncio.get_running_loop()))
+            self._pass_on(journey, NO_ROOM)
+            return journey.handover
         only = self.members[0].relay
         self.throttle.use(only.endpoint.name)
         return only.deliver(parcel, self._learn)
@@ -107,17 +118,22 @@ class Relays:
 
     # -- choosing ------------------------------------------------------------------------------------
 
-    async def _deliver(self, parcel: Parcel) -> Outcome:
-        tried: list[Member] = []
-        outcome = NO_ROOM
-        while (member := self._choose(tried)) is not None:
-            tried.append(member)
-            outcome = await member.relay.deliver(parcel)
-            self._note(member, outcome)
-            self.throttle.learn(member.name, parcel.recipient, outcome)
-            if not outcome.may_go_elsewhere:
-                break
-        return outcome
+    def _pass_on(self, journey: _Journey, outcome: Outcome) -> None:
+        """Give a parcel to the relay whose turn it is; where none is left it ends with ``outcome``."""
+        member = self._choose(journey.tried)
+        if member is None:
+            journey.handover.set_result(outcome)
+            return
+        journey.tried.append(member)
+        member.relay.deliver(journey.parcel, partial(self._hear, journey), journey.handover)
+
+    def _hear(self, journey: _Journey, recipient: str, outcome: Outcome) -> None:
+        """Take in how a relay fared with a parcel; where that is not the end the next one has it."""
+        member = journey.tried[-1]
+        self._note(member, outcome)
+        self.throttle.learn(member.name, recipient, outcome)
+        if not journey.handover.done():
+            self._pass_on(journey, outcome)
 
     def _choose(self, tried: Sequence[Member]) -> Member | None:
         """Return the relay whose turn it is, by smooth weighted round robin; None if none is left to try.

@@ -38,6 +38,7 @@ from service.mail.message import Parcel
 from service.mail.outbox import BULK
 from service.mail.pool import RelayUnavailable
 from service.mail.sweeping import OnUnsent
+from service.mail.transport import Handover
 
 logger = structlog.get_logger()
 
@@ -54,8 +55,10 @@ AT_A_TIME = 8  # parcels made before the wire is looked after again
 # After the database has failed, what is known is offered to it again: two minutes all together, less than a
 # task may take, and longer than a server takes to start again.
 PATIENCE_SECONDS = (0.2, 0.8, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
+HEAR_OUT_SECONDS = 30.0  # after a fault: half of what a task has left when its time is up
 
 NOTHING_SENT = Outcome(verdict=Verdict.HELD, stage=Stage.CONNECT)
+MAY_BE_SENT = Outcome(verdict=Verdict.UNKNOWN, stage=Stage.DOT)
 NONE: Mapping[int, tuple[Claimed, Parcel]] = MappingProxyType({})
 T = TypeVar("T")
 
@@ -88,6 +91,7 @@ def deliver_waiting(
     on_break: OnBreak | None = None,
     jitter: Callable[[], float] = random.random,
     patience: Iterable[float] = PATIENCE_SECONDS,
+    hear_out: float = HEAR_OUT_SECONDS,
 ) -> Tally:
     """Send the waiting deliveries of ``queue`` until none is left, ``limit`` is reached, or told to stop.
 
@@ -98,6 +102,8 @@ def deliver_waiting(
         sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError: the database failed. No more is sent then;
             what was on the wire is heard out and written down as soon as the database takes it, within the
             pauses of ``patience``.
+        Exception: a fault of ours, or what a signal's handler raised. What is known is written down; the wire
+            is heard out for ``hear_out`` seconds, or not at all where somebody may wait for ever then.
     """
     books = Books(
         database=database,
@@ -121,6 +127,7 @@ def deliver_waiting(
             queue=queue,
             should_stop=should_stop,
             jitter=jitter,
+            hear_out=hear_out,
         )
         try:
             return runner.run(run.attended(run.all_waiting(limit)))
@@ -157,8 +164,17 @@ class _Lane:
     flight: Sequence[tuple[Claimed, str, asyncio.Future[Outcome]]] = ()
     is_idle: bool = False
 
+    def under_way(self) -> list[asyncio.Future[Outcome]]:
+        """Return what has no outcome yet."""
+        return [future for *_, future in self.flight if not future.done()]
+
+    def fault(self) -> Exception | None:
+        """Return what the courier raised, if it did: it never does, but for a fault of ours."""
+        ended = (future for *_, future in self.flight if future.done() and not future.cancelled())
+        return next((error for one in ended if isinstance(error := one.exception(), Exception)), None)
+
     def outcomes(self) -> Iterator[tuple[Claimed, str, Outcome]]:
-        """Give what is known by now. A fault of ours counts as unknown: the message may be out."""
+        """Give what is known by now. After a fault of ours the message may be out, unless it can tell."""
         for delivery, recipient, future in self.flight:
             if not future.done() or future.cancelled():
                 continue
@@ -167,7 +183,17 @@ class _Lane:
                 yield delivery, recipient, future.result()
             elif isinstance(error, Exception):
                 logger.error("courier_failed", delivery=delivery.id, exc_info=error)
-                yield delivery, recipient, Outcome(verdict=Verdict.UNKNOWN, stage=Stage.DOT)
+                yield delivery, recipient, NOTHING_SENT if _is_unwritten(future) else MAY_BE_SENT
+
+    def give_up(self) -> None:
+        """Let nothing leave any more; what certainly has not left is in hand again."""
+        for delivery, _, future in self.flight:
+            if future.cancel() and _is_unwritten(future):
+                self.in_hand.append(delivery)
+
+
+def _is_unwritten(future: asyncio.Future[Outcome]) -> bool:
+    return isinstance(future, Handover) and not future.is_written
 
 
 @dataclass(slots=True, kw_only=True)
@@ -179,6 +205,7 @@ class _Run:
     queue: str
     should_stop: Callable[[], bool]
     jitter: Callable[[], float]
+    hear_out: float
     counts: Counter[str] = field(default_factory=Counter)
     problem: str | None = None
     batch: Batch | None = None  # being claimed and composed
@@ -201,10 +228,10 @@ class _Run:
     is_fed: bool = False  # no more will be claimed
     is_over: bool = False
     is_closed: bool = False  # interrupted: only save_what_is_known writes any more
-    fault: BaseException | None = None  # raised in a callback, where nobody hears of it but the event loop
+    fault: BaseException | None = None  # raised where nobody hears of it but the event loop
 
     async def attended(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do ``work``; give it up when anything is raised in a callback of the event loop.
+        """Do ``work``; give it up when anything is raised in a callback of the event loop, or told to it.
 
         The loop keeps such an exception, a task's time limit too, to itself. Somebody may not have been told
         then what they wait for, and would wait for ever.
@@ -233,21 +260,30 @@ class _Run:
         share = self.courier.window // len(self.lanes)
         tasks = [asyncio.create_task(self._feed(limit))]
         tasks += [asyncio.create_task(self._send(lane, share)) for lane in self.lanes]
-        _, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        if others:  # one has failed: the others hear out what is on the wire
-            self.is_over = True
-            self._tell()
-            await asyncio.wait(others)
+        ended, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        faults = [fault for task in ended if (fault := task.exception()) is not None]
+        if faults and not self.is_closed:
+            await self._hear_out(others, None if isinstance(faults[0], FAILURES) else self.hear_out)
         if self.is_closed:  # what was raised has been told already
             return Tally()
-        for task in tasks:
-            task.result()
+        if faults:
+            raise faults[0]
         self._take_back()
         await self._write()
         return Tally(**self.counts, relay_problem=self.problem)
 
+    async def _hear_out(self, tasks: Collection[asyncio.Task[None]], seconds: float | None) -> None:
+        """Begin no more, and wait for what is on the wire."""
+        self.is_over = True
+        self._tell()
+        waiting: set[asyncio.Future[Any]] = {*tasks, *self._under_way()}
+        if waiting:
+            ended, _ = await asyncio.wait(waiting, timeout=seconds)
+            for one in ended:
+                one.exception()  # looked at: only the first is raised
+
     def save_what_is_known(self) -> None:
-        """Write down, when interrupted, what is known; the rest becomes unknown when its lease lapses.
+        """Write down, when interrupted, what is known; what may be out becomes unknown when its lease lapses.
 
         May be tried again when the database fails.
         """
@@ -255,11 +291,10 @@ class _Run:
         self.threads.shutdown(cancel_futures=True)
         self._settle()
         for lane in self.lanes:
+            lane.give_up()
             self.results += self._results(lane)
-            for _, _, future in lane.flight:
-                future.cancel()  # nothing leaves once the books are closed
             lane.flight = ()
-            # It may be committed as sending all the same, and not a byte of it has left.
+            # It may be committed as sending all the same, and nothing of it has left.
             self.results += [Result(one, NOTHING_SENT, Step(Status.QUEUED)) for one in lane.in_hand]
         self._take_back()
         entry = self._open_entry((), ())
@@ -270,8 +305,8 @@ class _Run:
     async def outlast(self, pauses: Iterable[float]) -> None:
         """Hear out what is on the wire, then offer what is known to the database until it takes it."""
         self.is_over = True
-        for lane in self.lanes:
-            await self._land(lane)
+        if waiting := self._under_way():
+            await asyncio.wait(waiting)
         for pause in pauses:
             try:
                 self.save_what_is_known()
@@ -281,6 +316,9 @@ class _Run:
                 await asyncio.sleep(pause)
             else:
                 return
+
+    def _under_way(self) -> list[asyncio.Future[Outcome]]:
+        return [future for lane in self.lanes for future in lane.under_way()]
 
     def _goes_on(self) -> bool:
         return not self.is_over and self.problem is None and not self.should_stop()
@@ -410,8 +448,7 @@ class _Run:
                     begun = await self._write(parcels, unmade=unmade)
                     if self.is_closed:
                         return
-                    lane.in_hand = []
-                    lane.flight = [(one, parcel.recipient, self._launch(parcel)) for one, parcel in begun]
+                    self._launch(lane, begun)
         finally:
             lane.is_idle = True
             self._tell()
@@ -505,16 +542,29 @@ class _Run:
                 going.append((delivery, letter))
         return going
 
-    def _launch(self, parcel: Parcel) -> asyncio.Future[Outcome]:
-        return asyncio.ensure_future(self.courier.deliver(parcel))
+    def _launch(self, lane: _Lane, begun: Sequence[tuple[Claimed, Parcel]]) -> None:
+        # Each out of hand before it is on its way: whoever is interrupted gives back what is in hand.
+        lane.flight = flight = []
+        lane.in_hand = [delivery for delivery, _ in begun]
+        for delivery, parcel in begun:
+            del lane.in_hand[0]
+            future = asyncio.ensure_future(self.courier.deliver(parcel))
+            flight.append((delivery, parcel.recipient, future))
 
     async def _land(self, lane: _Lane) -> None:
-        """Wait until all that a lane has on the wire has its outcome."""
-        if waiting := [future for *_, future in lane.flight if not future.done()]:
-            await asyncio.wait(waiting)
-        if not self.is_closed:
-            self.results += self._results(lane)
-            lane.flight = ()
+        """Wait until all that a lane has on the wire has its outcome.
+
+        Raises:
+            Exception: what a courier raised, as soon as it did. It never does, but for a fault of ours.
+        """
+        if waiting := lane.under_way():
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
+        if self.is_closed:
+            return
+        if (fault := lane.fault()) is not None:
+            raise fault
+        self.results += self._results(lane)
+        lane.flight = ()
 
     def _results(self, lane: _Lane) -> list[Result]:
         now = self.clock()
@@ -621,7 +671,7 @@ class _Run:
         return [one.id for one in self._claimed() if one.id not in beginning]
 
     def _claimed(self) -> Iterator[Claimed]:
-        """Give all that is claimed, or committed as sending but not on the wire."""
+        """Give all that is claimed, or committed as sending but not on its way."""
         yield from self.batch.claimed if self.batch else ()
         for lane in self.lanes:
             yield from lane.in_hand

@@ -32,11 +32,18 @@ DOT_LINE = b".\r\n"
 PROTOCOL_ERRORS = range(500, 505)
 GOOD = {Stage.MAIL: (250,), Stage.RCPT: (250, 251), Stage.DATA: (354,)}
 GOOD_BEHIND_MAIL = (GOOD[Stage.RCPT], GOOD[Stage.DATA])
+UNWRITABLE = Outcome(Verdict.REFUSED, Stage.CONNECT, text="an envelope address that can't be written")
 _ENVELOPE = re.compile(r"[!-;=?-~]+")  # printable, neither blank nor angle bracket
 
 
 Told = Callable[[str, Outcome], None]
 """Told, at once, how the message to a recipient ended. Must not raise."""
+
+
+class Handover(asyncio.Future[Outcome]):
+    """The outcome to come of a message. Once it is done or cancelled the message is not written any more."""
+
+    is_written = False  # its message, dot and all: from then on only a reply is certain
 
 
 class _LostBeforeMessage(Exception):
@@ -53,8 +60,9 @@ class _Job:
     """A parcel on its way, and where its outcome is waited for."""
 
     parcel: Parcel
-    future: asyncio.Future[Outcome]
+    future: Handover
     told: Told | None = None
+    is_passed_on: bool = False  # by whoever is told, where another relay may take it
     tries: int = 0
     is_pipelined: bool = False  # its commands are written already
 
@@ -68,10 +76,12 @@ class _Job:
         }
 
     def finish(self, outcome: Outcome) -> None:
-        if not self.future.done():
+        if self.future.done():
+            return
+        if not (self.is_passed_on and outcome.may_go_elsewhere):
             self.future.set_result(outcome)
-            if self.told is not None:
-                self.told(self.parcel.recipient, outcome)
+        if self.told is not None:
+            self.told(self.parcel.recipient, outcome)
 
 
 class SmtpRelay:
@@ -117,11 +127,17 @@ class SmtpRelay:
         """Let every message go: a relay by itself knows no limits of rate."""
         return [None] * len(recipients)
 
-    def deliver(self, parcel: Parcel, told: Told | None = None) -> asyncio.Future[Outcome]:
-        """Hand over one parcel; trouble with the relay is an outcome, never an exception."""
-        job = _Job(parcel, asyncio.get_running_loop().create_future(), told)
+    def deliver(
+        self, parcel: Parcel, told: Told | None = None, handover: Handover | None = None
+    ) -> asyncio.Future[Outcome]:
+        """Hand over one parcel; trouble with the relay is an outcome, never an exception.
+
+        With a ``handover`` given the outcome goes there; what another relay may take is told and no more.
+        """
+        is_passed_on = handover is not None
+        job = _Job(parcel, handover or Handover(loop=asyncio.get_running_loop()), told, is_passed_on)
         if not (_ENVELOPE.fullmatch(parcel.envelope_sender) and _ENVELOPE.fullmatch(parcel.recipient)):
-            job.future.set_exception(ValueError("an envelope address that can't be written"))
+            job.finish(UNWRITABLE)
             return job.future
         self._waiting.append(job)
         if len(self.lanes) < self.limits.connections:
@@ -147,16 +163,19 @@ class SmtpRelay:
         return bool(self._waiting)
 
     def next(self) -> _Job | None:
-        """Take the parcel whose turn it is."""
-        while self._waiting:
-            job = self._waiting.popleft()
-            if not job.future.done():  # given up meanwhile
-                return job
-        return None
+        """Return the parcel whose turn it is. It is in the line until it is :meth:`taken`."""
+        while self._waiting and self._waiting[0].future.done():  # given up meanwhile
+            self._waiting.popleft()
+        return self._waiting[0] if self._waiting else None
+
+    def taken(self, job: _Job) -> None:
+        """Take a parcel off the line; whoever is interrupted before has it, and it is here as well."""
+        if self._waiting and self._waiting[0] is job:
+            self._waiting.popleft()
 
     def put_back(self, job: _Job | None) -> None:
-        """Let a parcel be the next again: not a byte of it was sent."""
-        if job is not None:
+        """Let a parcel be the next again, unless it still is: nothing of it is at a relay."""
+        if job is not None and not (self._waiting and self._waiting[0] is job):
             self._waiting.appendleft(job)
 
 
@@ -172,7 +191,6 @@ class _Lane:
     connection: Connection = field(init=False)  # where is_connected
     is_connected: bool = False
     job: _Job | None = None  # None only between two
-    is_written: bool = False  # its message, dot and all: from then on only a reply is certain
     follower: _Job | None = None
     ahead: int = 0  # how many bytes of the follower's were written
     task: asyncio.Task[None] | None = None
@@ -196,6 +214,7 @@ class _Lane:
         self.job = job = None if relay.pool.is_worn(self.connection) else relay.next()
         if job is None:
             return self._part(keep=True)
+        relay.taken(job)
         talk.write(self._announce(job))
         return not (job.is_pipelined and talk.listen(self, relay.limits.command_seconds))
 
@@ -204,7 +223,7 @@ class _Lane:
         relay = self.relay
         self.connection.talk.hush()  # or its end would wake a second task here
         (relay.pool.give if keep else relay.pool.drop)(self.connection)
-        self.is_connected = self.is_written = False
+        self.is_connected = False
         self.job = self.follower = None
         if not relay.is_any_waiting:
             relay.lanes.discard(self)  # at once: a parcel that comes next must find this lane gone
@@ -229,7 +248,7 @@ class _Lane:
     def hear(self, data: bytes) -> bool:
         """Take the answers that were due and write what comes next; False if they are anything else."""
         job = self.job
-        if self.is_written:
+        if job is not None and job.future.is_written:
             line, end, data = data.partition(b"\n")
             outcome = _outcome_of_acceptance(line) if end else None
             if outcome is None or not (_open_message(data) if self.follower else not data):
@@ -239,6 +258,8 @@ class _Lane:
             return False
         if job is None:
             is_task_needed = self._take_up()
+        elif job.future.done():  # given up: no more of it is written
+            is_task_needed = self._part(keep=False)
         else:
             self._count_try(job)
             is_task_needed = self._write_message(job)
@@ -265,10 +286,13 @@ class _Lane:
         """Write a message, and another's commands behind it where they may be; say if a task is needed."""
         relay, connection = self.relay, self.connection
         may_follow = job.is_pipelined and not relay.pool.is_worn(connection)
-        self.follower = relay.next() if may_follow else None
-        ahead = self._announce(self.follower) if self.follower else b""
+        self.follower = follower = relay.next() if may_follow else None
+        ahead = b""
+        if follower is not None:
+            relay.taken(follower)
+            ahead = self._announce(follower)
         self.ahead = len(ahead)
-        self.is_written = True  # said before it is: should we be interrupted in between, it may be out
+        job.future.is_written = True  # said before it is: should we be interrupted in between, it may be out
         connection.talk.write(*_on_the_wire(job.parcel), ahead)
         return not (job.is_pipelined and self._is_left_to_hear())
 
@@ -282,7 +306,6 @@ class _Lane:
         if self.job is not None:
             self.job.finish(outcome)
         self.connection.has_served = True
-        self.is_written = False
         self.job, self.follower = self.follower, None
         return self.job
 
@@ -310,6 +333,7 @@ class _Lane:
         except RelayUnavailable as unavailable:
             text = harmless(str(unavailable))
             while job := relay.next():
+                relay.taken(job)
                 job.finish(Outcome(verdict=Verdict.UNREACHABLE, stage=Stage.CONNECT, text=text))
             relay.lanes.discard(self)
             return False
@@ -327,15 +351,17 @@ class _Lane:
             # That a relay closes a connection it has had enough of is no failure of the message at hand.
             # Each of these has carried another to its end: that can't go on for ever.
             job.tries -= connection.has_served
+            job.future.is_written = False
             relay.put_back(self.follower)
             if lost.is_final or job.tries >= TRIES:
                 job.finish(_outcome_of_loss(lost))
             else:
                 relay.put_back(job)
             return self._part(keep=False)
-        except Exception as error:  # noqa: BLE001 - a fault of ours is told to whoever waits
-            if not job.future.done():
-                job.future.set_exception(error)
+        except Exception as error:  # a fault of ours, or an interruption: told to whoever waits
+            if job.future.done():
+                raise  # who was to be told knows already
+            job.future.set_exception(error)
             # Announced at most; it is the one at hand already if that before it was told of.
             relay.put_back(self.follower if self.job is job else self.job)
             return self._part(keep=False)
@@ -351,7 +377,7 @@ class _Lane:
             _LostBeforeMessage: nothing was accepted; the connection must not be used again.
         """
         talk = self.connection.talk
-        if not self.is_written:
+        if not job.future.is_written:
             self._count_try(job)
             refusal = await self._open_transaction(job)
             if refusal is not None:
@@ -363,6 +389,8 @@ class _Lane:
             if not talk.is_open:  # gone after 354, or it said more than it was asked
                 self.relay.keeps_pipelining &= talk.is_quiet
                 raise _LostBeforeMessage(Stage.DATA, "the connection was closed or out of step after 354")
+            if job.future.done():  # no more of it is written
+                raise _LostBeforeMessage(Stage.DATA, "given up")
             if not self._write_message(job):
                 return True
         # From here on only a reply is certain, or that the dot never left this process.

@@ -19,6 +19,7 @@ from service.config import SmtpEndpoint
 from service.mail.delivery import Outcome, Stage, Verdict
 from service.mail.message import Parcel
 from service.mail.pool import Connection, Limits, Pool
+from service.mail.relays import Member, Relays
 from service.mail.transport import SmtpRelay
 
 USUAL = {"mail": "250 2.1.0 ok", "rcpt": "250 2.1.5 ok", "data": "354 go on", "dot": "250 2.0.0 taken"}
@@ -204,10 +205,7 @@ def deliver(
     limits = limits or Limits(connections=1)
 
     async def work() -> list[Outcome]:
-        endpoint = SmtpEndpoint("smtp://127.0.0.1:1?starttls=never")
-        relay = SmtpRelay(endpoint, helo_name="x.example.org", limits=limits)
-        relay.pool = WiredPool(endpoint, helo_name="x.example.org", limits=limits, tls_context=None)
-        relay.pool.server = server
+        relay = a_relay(server, limits)
         outcomes = []
         for first in range(0, messages, messages // rounds):
             numbers = range(first, first + messages // rounds)
@@ -218,6 +216,18 @@ def deliver(
         return outcomes
 
     return asyncio.run(work()), server
+
+
+def a_relay(server: Server, limits: Limits, *, port: int = 1) -> SmtpRelay:
+    endpoint = SmtpEndpoint(f"smtp://127.0.0.1:{port}?starttls=never")
+    relay = SmtpRelay(endpoint, helo_name="x.example.org", limits=limits)
+    relay.pool = WiredPool(endpoint, helo_name="x.example.org", limits=limits, tls_context=None)
+    relay.pool.server = server
+    return relay
+
+
+def a_server(script: Script, pieces: Iterable[int] = (ALL_AT_ONCE,)) -> Server:
+    return Server(script, cycle(pieces), cycle([10**9]))
 
 
 def a_parcel(number: int) -> Parcel:
@@ -263,6 +273,46 @@ def test_the_usual_case_needs_no_task() -> None:
     assert outcomes == [Outcome(Verdict.SENT, Stage.DOT, 250, "2.0.0", "2.0.0 taken")] * 20
     assert server.tasks_at_messages == [1] * 20  # ours
     assert len({id(outcome) for outcome in outcomes}) == 1  # one value for all
+
+
+def test_the_usual_case_needs_no_task_with_several_relays_either() -> None:
+    servers = [a_server({}), a_server({})]
+
+    async def work() -> list[Outcome]:
+        members = [
+            Member(a_relay(server, Limits(connections=1), port=place + 1))
+            for place, server in enumerate(servers)
+        ]
+        relays = Relays(members)
+        async with asyncio.timeout(5):
+            outcomes = await asyncio.gather(*(relays.deliver(a_parcel(number)) for number in range(20)))
+        await relays.close()
+        return outcomes
+
+    assert {outcome.verdict for outcome in asyncio.run(work())} == {Verdict.SENT}
+    for server in servers:
+        assert len(server.taken) == 10
+        assert set(server.tasks_at_messages) == {1}  # ours
+
+
+@pytest.mark.parametrize("pieces", [1, ALL_AT_ONCE])
+def test_what_is_given_up_before_its_message_never_leaves(pieces: int) -> None:
+    """Its row may be another worker's by then."""
+    server = a_server({}, pieces=[pieces])
+
+    async def work() -> list[Outcome]:
+        relay = a_relay(server, Limits(connections=1))
+        futures = [relay.deliver(a_parcel(number)) for number in range(4)]
+        async with asyncio.timeout(5):
+            while not server.begun[0]:
+                await asyncio.sleep(0)
+            assert futures[0].cancel()
+            outcomes = await asyncio.gather(*futures[1:])
+        await relay.close()
+        return outcomes
+
+    assert {outcome.verdict for outcome in asyncio.run(work())} == {Verdict.SENT}
+    assert server.taken == {1: 1, 2: 1, 3: 1}
 
 
 @pytest.mark.parametrize("share", [1, 3, 7])
