@@ -113,6 +113,7 @@ class Pool:
         self._tls_context = tls_context
         self._berths = berths or OpenSea()
         self._idle: deque[Connection] = deque()
+        self._standing: set[Connection] = set()  # idle or not
         self._open_count = 0
         self._allowed = limits.connections
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -137,7 +138,7 @@ class Pool:
             try:
                 await self._quit(connection)
             finally:
-                self._close_one()
+                self.drop(connection)
 
     def take_idle(self) -> Connection | None:
         """Take an idle connection, if one stands that is good."""
@@ -157,17 +158,19 @@ class Pool:
     def drop(self, connection: Connection) -> None:
         """Close a connection whose state is not known."""
         connection.talk.close()
+        self._standing.discard(connection)
         self._close_one()
 
     async def close(self) -> None:
-        """Say goodbye on every idle connection and forget the loop they lived in."""
+        """Say goodbye on every idle connection, end every other, and forget the loop they lived in."""
         try:
             goodbyes = [self._quit(connection) for connection in self._idle]
             await asyncio.gather(*goodbyes, return_exceptions=True)
         finally:  # should we be interrupted, too: a connection lives no longer than its loop
-            for connection in self._idle:
+            for connection in self._standing:  # one may be nobody's, where a task was interrupted
                 connection.talk.close()
                 self._berths.free()
+            self._standing.clear()
             self._idle.clear()
             self._open_count = 0
             self._allowed = self.limits.connections
@@ -180,7 +183,7 @@ class Pool:
             self._make_do(RelayUnavailable(taken), has_berth=False)
             return None
         try:
-            return await self._open()
+            connection = await self._open()
         except RelayUnavailable as unavailable:
             self._make_do(unavailable)
             return None
@@ -188,6 +191,8 @@ class Pool:
             self._open_count -= 1
             self._berths.free()
             raise
+        self._standing.add(connection)
+        return connection
 
     def _make_do(self, reason: RelayUnavailable, *, has_berth: bool = True) -> None:
         """Go on with the connections that stand, if any does."""

@@ -68,6 +68,16 @@ async def test_who_gives_up_while_a_worn_connection_says_goodbye_gives_its_berth
     assert berths.taken == 0
 
 
+async def test_a_connection_whose_holder_is_gone_ends_with_the_others() -> None:
+    berths = CountedBerths()
+    with scripted_relay() as server:
+        relay = relay_at(server, berths=berths)
+        connection = await relay.pool.take()
+        await relay.close()
+    assert connection.talk.is_ended
+    assert berths.taken == 0
+
+
 def at(stage: str, answer: str, *, connection: int | None = None, message: int | None = None):
     """Script one answer at one stage, on any connection and message unless given."""
 
