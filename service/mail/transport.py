@@ -242,6 +242,7 @@ class _Lane:
         if self.is_connected:
             self._part(keep=False)
         self.relay.lanes.discard(self)
+        self.task = None
 
     # -- the usual case ------------------------------------------------------------------------------
 
@@ -316,6 +317,7 @@ class _Lane:
         try:
             while await (self._see_to_it() if self.is_connected else self._connect()):
                 pass
+            self.task = None
         except Exception as error:  # noqa: BLE001 - nobody awaits this task: the event loop is told
             self.leave()
             said = {"message": "a lane to the relay failed", "exception": error}
@@ -323,8 +325,6 @@ class _Lane:
         except BaseException:
             self.leave()
             raise
-        finally:
-            self.task = None
 
     async def _connect(self) -> bool:
         relay = self.relay
