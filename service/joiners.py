@@ -16,6 +16,7 @@ _VIRAMA = 9  # canonical combining class of the signs that join two consonants o
 # Signs of which joined emoji are made (emoji-zwj-sequences.txt), colours of skin among them.
 _PICTURE = re.compile("[\u2194\u2195\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")
 _FLAG = "(?<=\U0001f3f4)[\U000e0020-\U000e007e]{1,8}\U000e007f"  # of Scotland, Texas, …
+MAY_JOIN = frozenset({ZWNJ, ZWJ, *map(chr, range(0xE0020, 0xE0080))})  # what is worth asking after
 _UNSEEN = re.compile(f"({_FLAG})|[{ZWNJ}{ZWJ}]+|[\U000e0000-\U000e007f]+")
 
 # Scripts whose letters are written joined (ArabicShaping.txt): first and last sign.
@@ -36,6 +37,14 @@ def without_stray_joiners(text: str) -> str:
     if text.isascii() or not _UNSEEN.search(text):
         return text
     return _UNSEEN.sub(lambda found: found[0] if found[1] or _is_needed(found) else "", text)
+
+
+def compose(text: str) -> str:
+    """Return ``text`` in NFC, with joiners only where they do something."""
+    composed = unicodedata.normalize("NFC", text)
+    kept = without_stray_joiners(composed)
+    # A stray joiner may have kept a letter and its accent apart.
+    return composed if kept == composed else unicodedata.normalize("NFC", kept)
 
 
 def _is_needed(found: re.Match[str]) -> bool:

@@ -5,6 +5,8 @@ import unicodedata
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit
 
+from service.joiners import MAY_JOIN, compose, without_stray_joiners
+
 TITLE_LENGTH = 400
 ABSTRACT_LENGTH = 10_000
 SUMMARY_LENGTH = 1_000
@@ -35,28 +37,28 @@ def clean_line(value: object, length: int) -> str:
     """Return ``value`` as a single plain line of at most ``length`` characters, "" if it is no text.
 
     White space of any kind and written-out LaTeX line breaks become one space. Controls, surrogates, and
-    everything invisible that formats (bidirectional overrides, zero-width characters) go. What looks like
-    an RFC 2047 encoded word gets a space inside its marks: a mail library would decode it, line breaks
-    included (CVE-2024-6923), and "2+3=?" stays readable.
+    everything invisible that formats (bidirectional overrides, zero-width characters) go, but joiners stay
+    where emoji and scripts need them. What looks like an RFC 2047 encoded word gets a space inside its marks:
+    a mail library would decode it, line breaks included (CVE-2024-6923), and "2+3=?" stays readable.
     """
     if not isinstance(value, str):
         return ""
     text = value[: length * 4]  # the rest would be cut anyway; bounds the work on a megabyte of spaces
     if not PLAIN.fullmatch(text):
-        text = unicodedata.normalize("NFC", "".join(map(_visible, text)))
+        text = compose("".join(map(_visible, text)))
     if "\\" in text:
         text = LATEX_BREAK.sub(" ", text)
     text = " ".join(text.split())
     if "?" in text:
         text = LOOK_ALIKE.sub(" ", text)
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+    return text if len(text) <= length else without_stray_joiners(text[: length - 1].rstrip() + "…")
 
 
 def _visible(character: str) -> str:
     category = unicodedata.category(character)
     if category[0] == "Z" or category == "Cc":
         return " "
-    return "" if category[0] == "C" else character
+    return "" if category[0] == "C" and character not in MAY_JOIN else character
 
 
 def clean_lines(values: object, length: int, count: int) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from zoneinfo import available_timezones
 
+from service.joiners import MAY_JOIN, compose
 from service.papers.cleaning import paper_id
 from service.papers.taxonomy import CATEGORIES
 
@@ -57,14 +58,17 @@ class FieldError(ValueError):
 
 
 def clean_text(text: str) -> str:
-    """Return ``text`` in NFC on one line: runs of blanks become one, hidden and control signs go."""
+    """Return ``text`` in NFC on one line: runs of blanks become one, hidden and control signs go.
+
+    Joiners stay where emoji and scripts need them.
+    """
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
     spaced = "".join(
-        sign if unicodedata.category(sign)[0] != "C" else " " if sign in "\t\n\r\v\f\x85" else ""
+        sign if unicodedata.category(sign)[0] != "C" or sign in MAY_JOIN else " " * (sign in "\t\n\r\v\f\x85")
         for sign in text
     )
-    return " ".join(unicodedata.normalize("NFC", spaced).split())
+    return " ".join(compose(spaced).split())
 
 
 def read_timezone(raw: Raw) -> str:

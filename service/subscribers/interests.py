@@ -242,7 +242,7 @@ def name_of(draft: InterestDraft) -> str:
         name = _category_name(draft.categories[0])
     else:
         name = EXAMPLES_NAME
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1].rstrip() + "…"
+    return name if len(name) <= LONGEST_NAME else fields.clean_text(name[: LONGEST_NAME - 1]) + "…"
 
 
 def _no_such_field(key: str) -> str:

@@ -197,7 +197,7 @@ def _page(
 
 def _name(form: FormData) -> str:
     value = form.get("name")
-    return clean_text(value)[:LONGEST_NAME].strip() if isinstance(value, str) else ""
+    return clean_text(clean_text(value)[:LONGEST_NAME]) if isinstance(value, str) else ""
 
 
 def _format(form: FormData) -> str | None:

@@ -270,7 +270,7 @@ def bring(
     """Keep a library, in place of one of the same name: papers like its latest works then come, too."""
     session = writing.session
     reader, _ = _reader(site, session, token)
-    name = clean_text(name)[:LONGEST_NAME].strip() or name_of_file("")
+    name = clean_text(clean_text(name)[:LONGEST_NAME]) or name_of_file("")
     try:
         library = read_library(data)
         kept = keeping.keep(session, reader.id, name, library, site.now()) if keep else None

@@ -1,15 +1,21 @@
 """Joiners stay where a reader sees what they do, and nowhere else."""
 
 # ruff: noqa: RUF001 - the letters of other scripts are meant
+import unicodedata
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.joiners import ZWJ, ZWNJ, without_stray_joiners
+from service.joiners import MAY_JOIN, ZWJ, ZWNJ, without_stray_joiners
 from service.mail import headers, templates
 from service.mail.templates import render
+from service.papers.cleaning import clean_line
+from service.papers.sources.daily_papers import Context, read_item
+from service.subscribers.fields import clean_text
+from service.subscribers.interests import LONGEST_NAME, InterestDraft, name_of, read_interest
 from tests.unit.mail.letter_samples import a_card, a_digest, a_sender
 
 SEEN = [
@@ -44,6 +50,11 @@ MIXED = st.lists(
     ),
     max_size=120,
 ).map("".join)
+HIDDEN = "\u200b\u200e\u202e\u2066\u2069\ufeff\u00ad\U000e0001"  # no joiners: these go everywhere
+BEFORE_CLEANING = st.lists(st.one_of(MIXED, st.sampled_from(HIDDEN + "\u0301\u0653\\")), max_size=20).map(
+    "".join
+)
+CONTEXT = Context(source="huggingface", observed_at=datetime(2026, 3, 6, 8, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("text", SEEN)
@@ -102,3 +113,40 @@ def test_a_line_cut_short_ends_in_no_joiner_and_means_itself(text: str, limit: i
     assert len(line) <= limit
     assert headers.clean(line, limit) == line
     assert not line.endswith((ZWJ + "…", ZWNJ + "…")) or len(line) < 3
+
+
+@pytest.mark.parametrize("text", SEEN)
+def test_what_joiners_show_stays_from_a_feed_to_the_subject(text: str) -> None:
+    item = {"id": "2603.00001", "title": f"\u202e{text} \u200b\u200d", "summary": text}
+    paper, _ = read_item(item, CONTEXT)
+    assert (paper.title, paper.abstract) == (text, text)
+    card = a_card(title=paper.title, abstract=paper.abstract)
+    rendered = render(replace(a_digest(0, 0), trending=(card,)), a_sender().imprint)
+    assert headers.clean(rendered.subject) == text
+
+
+@pytest.mark.parametrize("text", SEEN)
+def test_what_joiners_show_stays_in_the_name_of_an_interest(text: str) -> None:
+    draft = read_interest({"name": f"\u200b{text} \u200d", "phrases": ["larks"]})
+    assert draft.name == text
+
+
+@pytest.mark.parametrize("text", HIDING)
+def test_what_joiners_hide_gets_neither_into_a_paper_nor_into_an_interest(text: str) -> None:
+    plain = " ".join("".join(sign for sign in text if sign not in MAY_JOIN).split())
+    assert clean_line(text, 200) == clean_text(text) == plain
+
+
+@given(BEFORE_CLEANING, st.integers(2, 200))
+def test_nothing_hidden_gets_into_a_paper_or_an_interest(text: str, limit: int) -> None:
+    for clean in (clean_line(text, limit), clean_text(text)):
+        assert not [one for one in clean if unicodedata.category(one)[0] == "C" and one not in MAY_JOIN]
+        assert clean == without_stray_joiners(clean) == unicodedata.normalize("NFC", clean)
+    assert clean_text(clean_text(text)) == clean_text(text)
+
+
+def test_a_name_cut_short_ends_in_no_joiner() -> None:
+    phrase = "x" * (LONGEST_NAME - 3) + SEEN[0]
+    name = name_of(InterestDraft(name="", phrases=(phrase,)))
+    assert len(name) == LONGEST_NAME - 1
+    assert name.endswith("x\U0001f468…")

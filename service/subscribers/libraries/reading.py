@@ -40,7 +40,7 @@ def name_of_file(filename: str | None, *, default: str = "My library") -> str:
     """Return a name for a library from that of its file: without folders, ending and hidden signs."""
     plain = clean_text(re.split(r"[\\/]", filename or "")[-1])
     name = re.sub(r"\.(?:bib|bibtex|ris|csv|tsv|json|rdf|xml|txt)$", "", plain, flags=re.IGNORECASE)
-    return name.replace("_", " ").strip()[:LONGEST_NAME].strip() or default
+    return clean_text(name.replace("_", " ").strip()[:LONGEST_NAME]) or default
 
 
 def _read(text: str) -> Library:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.joiners import MAY_JOIN, without_stray_joiners
 from service.papers import cleaning
 from service.papers.cleaning import clean_count, clean_instant, clean_line, clean_lines, clean_url, paper_id
 
@@ -26,6 +27,8 @@ NOW = datetime(2026, 2, 13, 8, tzinfo=UTC)
         ("tag\U000e0041s and \ud800 surrogates", "tags and surrogates"),
         ("Do NOT Think That Much for 2+3=?", "Do NOT Think That Much for 2+3= ?"),
         ("e\u200b\u0301", "é"),
+        ("e\u200d\u0301", "é"),
+        ("pay\u200dpal\u200c \u200d", "paypal"),
         (None, ""),
         (5, ""),
         (["x"], ""),
@@ -52,7 +55,8 @@ def test_whatever_comes_a_line_is_one_line_without_anything_hidden(raw: str, len
     assert "  " not in line
     assert "=?" not in line
     assert "?=" not in line
-    assert not [c for c in line if unicodedata.category(c)[0] in "CZ" and c != " "]
+    assert not [c for c in line if unicodedata.category(c)[0] in "CZ" and c != " " and c not in MAY_JOIN]
+    assert line == without_stray_joiners(line)
     line.encode()  # no lone surrogates
 
 
