@@ -17,7 +17,8 @@ _VIRAMA = 9  # canonical combining class of the signs that join two consonants o
 _PICTURE = re.compile("[\u2194\u2195\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")
 _FLAG = "(?<=\U0001f3f4)[\U000e0020-\U000e007e]{1,8}\U000e007f"  # of Scotland, Texas, …
 MAY_JOIN = frozenset({ZWNJ, ZWJ, *map(chr, range(0xE0020, 0xE0080))})  # what is worth asking after
-_UNSEEN = re.compile(f"({_FLAG})|[{ZWNJ}{ZWJ}]+|[\U000e0000-\U000e007f]+")
+_TAGS = re.compile(f"({_FLAG})|[\U000e0000-\U000e007f]+")
+_JOINERS = re.compile(f"[{ZWNJ}{ZWJ}]+")
 
 # Scripts whose letters are written joined (ArabicShaping.txt): first and last sign.
 _CURSIVE = (
@@ -34,21 +35,23 @@ _CURSIVE = (
 
 def without_stray_joiners(text: str) -> str:
     """Return ``text`` with joiners, and the tags of flags, only where they do something that can be seen."""
-    if text.isascii() or not _UNSEEN.search(text):
+    if text.isascii():
         return text
-    return _UNSEEN.sub(lambda found: found[0] if found[1] or _is_needed(found) else "", text)
+    # Tags first: one beside a joiner would be taken for what it joins.
+    text = _TAGS.sub(lambda found: found[1] or "", text)
+    return _JOINERS.sub(lambda found: found[0] if _is_needed(found) else "", text)
 
 
 def compose(text: str) -> str:
     """Return ``text`` in NFC, with joiners only where they do something."""
     composed = unicodedata.normalize("NFC", text)
-    kept = without_stray_joiners(composed)
-    # A stray joiner may have kept a letter and its accent apart.
-    return composed if kept == composed else unicodedata.normalize("NFC", kept)
+    while (kept := without_stray_joiners(composed)) != composed:
+        composed = unicodedata.normalize("NFC", kept)  # a stray one may have kept a letter from its accent
+    return composed
 
 
 def _is_needed(found: re.Match[str]) -> bool:
-    if found[0] not in {ZWNJ, ZWJ}:  # tags, or several joiners at once
+    if len(found[0]) > 1:
         return False
     text, start = found.string, found.start()
     before, after = text[start - 1 : start], text[found.end() : found.end() + 1]
@@ -64,8 +67,8 @@ def _is_needed(found: re.Match[str]) -> bool:
 
 
 def _base_before(text: str, end: int) -> str:
-    """Return the sign before ``end``, marks upon it left out."""
-    while end and unicodedata.category(text[end - 1]) == "Mn":
+    """Return the sign before ``end``, marks upon it and joiners among them left out."""
+    while end and (unicodedata.category(text[end - 1]) == "Mn" or text[end - 1] in {ZWNJ, ZWJ}):
         end -= 1
     return text[end - 1 : end]
 

@@ -36,7 +36,8 @@ SEEN = [
 HIDING = [
     "pay\u200dpal", "pay\u200cpal", "\u200dattention", "attention\u200d", "a\U0001f600\u200db", "漢\u200d字",
     "\U0001f468\u200d\u200d\U0001f469", "\U0001f468\u200c\U0001f469", "x\ufe0f\u200d\U0001f525",
-    "مدل\u200c\u200cهای", "مدل\u200dهای", "1\u200c2", "क\u200dष", " \u200d ",
+    "مدل\u200c\u200cهای", "مدل\u200dهای", "ک\u200d\U000e0067ک", "ه\u200cِ\u200dه",
+    "1\u200c2", "क\u200dष", " \u200d ",
     "ask\U000e0069\U000e0067\U000e006e\U000e006f\U000e0072\U000e0065", "\U0001f3f4\U000e0067\U000e0062",
 ]  # fmt: skip
 TAGS = {chr(code) for code in range(0xE0000, 0xE0080)}
