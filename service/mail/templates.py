@@ -17,6 +17,7 @@ from markupsafe import Markup
 from service.joiners import without_stray_joiners
 from service.mail import styles
 from service.mail.letters import Card, DigestLetter, Letter
+from service.sentences import as_sentence
 
 HTML_GOAL_BYTES = 90_000
 HTML_LIMIT_BYTES = 102_000  # Gmail cuts there; the unsubscribe link would go
@@ -215,6 +216,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "as_sentence": as_sentence,
         "excerpt": excerpt,
         "wrap": wrap,
         "point": point,

@@ -13,6 +13,7 @@ from service.bootstrap import Parts
 from service.digests.schedule import open_zone
 from service.mailbox.store import MailboxStore
 from service.migrations import bundled_folder
+from service.sentences import as_sentence
 from service.subscribers.links import Links
 from service.web.cache import PageCache
 from service.web.client import Network
@@ -100,6 +101,7 @@ def load_templates(parts: Parts, assets: dict[str, Asset], *, mailbox: bool) -> 
         asset=lambda name: f"/static/{name}?v={assets[name].version}",
     )
     environment.filters.update(
+        as_sentence=as_sentence,
         plural=plural,
         long_day=long_day,
         short_day=short_day,

@@ -21,6 +21,7 @@ from service.mail.suppression import suppress
 from service.mail.tables import DeliveryRow
 from service.papers.tables import PaperRow
 from service.ranking.values import Interest, Profile
+from service.sentences import as_sentence
 from service.subscribers.links import Links
 from service.subscribers.tables import SubscriberRow
 from tests import digest_world as world
@@ -83,7 +84,7 @@ def test_the_mail_says_what_was_frozen(stocked, keyring, relay, tick, links) -> 
         for door in ("papers", "more", "less"):
             assert f"{own}/{door}/{item['paper']}" in body
         assert f"{item['upvotes']} vote" in flowed
-        assert item["reasons"][0].split(":")[0] in flowed
+        assert as_sentence(item["reasons"][0]).split(":")[0] in flowed
     assert parcel.recipient == "reader1@example.org"
     assert report.accounting[FRIDAY.date()].as_dict() == {
         "due": 1, "sent": 1, "deferred": 0, "failed": 0, "unknown": 0, "queued": 0, "cancelled": 0,

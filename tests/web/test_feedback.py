@@ -92,7 +92,7 @@ def test_the_list_shows_what_would_come_with_buttons_and_follows_answers(reader:
         assert f'href="{path}/papers/{paper}"' in page
         for word in ("more", "less"):
             assert f'method="post" action="{path}/{word}/{paper}"' in page
-    assert "matches" in page
+    assert "<li>Matches " in page
     reader.post(f"{path}/less/{OTHER}")
     assert "A paper about wrens" not in reader.get(path).text
 

@@ -179,6 +179,7 @@ def test_a_preview_shows_papers_with_reasons_and_keeps_nothing(visitor: Visitor,
     answer = visitor.post(path, data={**form, "about": ABOUT, "step": "preview"})
     tried = answer.text.split('id="preview"')[1]
     assert "Larks singing together" in tried
+    assert "<li>Matches " in tried
     assert "larks singing" in tried.split("Larks singing together")[1]
     assert "<b>counts against</b> “vision”" in tried
 

@@ -329,6 +329,14 @@ def test_trust_15_further_lines_of_titles_and_reasons_stand_under_the_first() ->
     assert [len(mark) for mark, _ in points] == [len(margin) for _, margin in points] == [3, 5] * 9 + [4, 5]
 
 
+def test_reasons_begin_in_upper_case_in_html_and_text_and_ids_stay() -> None:
+    reasons = ("matches 'larks': song", "cs.LG is yours")
+    for part, mark in (("html", ">"), ("txt", "* ")):
+        written = templates.fill_reasons(part, reasons)
+        assert f"{mark}Matches" in written
+        assert f"{mark}cs.LG" in written
+
+
 @pytest.mark.trust(15)
 @given(st.text(max_size=200), st.sampled_from(["1. ", "10. ", "   * "]))
 def test_trust_15_a_point_is_narrow_and_hangs_under_its_mark(text: str, mark: str) -> None:
