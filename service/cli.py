@@ -56,6 +56,8 @@ def explain(error: Exception) -> str | None:
             return str(error)
         case "OperationalError" | "DatabaseError" if type(error).__module__ == "sqlalchemy.exc":
             return _explain_database(error.orig)  # type: ignore[attr-defined]
+        case "TimeoutError" if type(error).__module__ == "sqlalchemy.exc":
+            return f"no connection to the database at {_database_place()} came free in time. Try again"
     return _explain_file(error) if isinstance(error, OSError) else None
 
 

@@ -8,6 +8,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -127,6 +128,8 @@ class ErrorPage:
 
 def _outage(error: Exception) -> str | None:
     """Return why the database can't be used; None for a fault of ours, a wrong statement too."""
+    if isinstance(error, NoConnectionLeft):
+        return "all connections are in use"
     if not isinstance(error, OperationalError) or error.orig is None:
         return None
     if getattr(error.orig, "sqlite_errorname", None) == "SQLITE_ERROR":

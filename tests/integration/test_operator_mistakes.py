@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 from service.cli import explain
 from service.clock import parse_instant
@@ -210,3 +211,18 @@ def test_wrong_statements_keep_their_traceback(database: Database) -> None:
     with pytest.raises(DBAPIError) as caught, database.reading() as session:
         session.execute(text("SELECT larks FROM nowhere"))
     assert explain(caught.value) is None
+
+
+def test_a_pool_without_a_free_connection_is_a_sentence(postgres_url: str) -> None:
+    engine = create_engine(
+        postgres_url.replace("postgresql:", "postgresql+psycopg:"),
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=0.01,
+    )
+    with engine.connect(), pytest.raises(NoConnectionLeft) as caught, engine.connect():
+        pass
+    engine.dispose()
+    said = explain(caught.value)
+    assert said is not None
+    assert "no connection to the database" in said

@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text, update
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 from structlog.testing import capture_logs
@@ -167,19 +168,29 @@ def test_fault_is_told_without_its_values(lite: Visitor) -> None:
     assert lite.rings == []
 
 
+FULL = OperationalError("COMMIT", {"address": "somebody@example.org"}, Exception("disk full"))
+BUSY = NoConnectionLeft("QueuePool limit of size 5 overflow 15 reached")
+
+
 class FailingDatabase(Database):
     """A database whose commits fail."""
+
+    failure: Exception = FULL
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         with super().transaction() as session:
             yield session
-            raise OperationalError("COMMIT", {"address": "somebody@example.org"}, Exception("disk full"))
+            raise self.failure
 
 
-def test_failed_commit_is_told_as_one(sqlite_url: str, settings: Settings, clock: SettableClock) -> None:
+@pytest.mark.parametrize("failure", [FULL, BUSY], ids=["full", "busy"])
+def test_failed_commit_is_told_as_one(
+    sqlite_url: str, settings: Settings, clock: SettableClock, failure: Exception
+) -> None:
     """The answer waits for the commit: no "check your mailbox", no ring, no row when it fails."""
     database = FailingDatabase(sqlite_url)
+    database.failure = failure
     site = make_visitor(database, settings, clock)
     with capture_logs() as logs:
         assert site.subscribe("somebody@example.org").status_code == 503
