@@ -23,6 +23,7 @@ _QUIET = (
     "httpcore2",
     "alembic",
     "apscheduler",
+    "celery",
     "kombu",
     "amqp",
     "uvicorn",

@@ -9,8 +9,10 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from celery import signals
 from celery.apps.worker import Worker
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
+from celery.utils.log import get_multiprocessing_logger
 
 from service.bootstrap import Parts
 from service.config import Settings
@@ -35,6 +37,8 @@ def run_worker(
     """Serve the queues until told to stop; return the exit code."""
     # Celery warns of root because pickled tasks could do anything then; ours are JSON, names and ids.
     warnings.filterwarnings("ignore", category=SecurityWarning)
+    # Where somebody listens to this Celery leaves the log alone: it would set the root to its own level.
+    signals.setup_logging.connect(_set_up_logging, weak=False)
     app = make_app(settings, broker_url)
     app.steps["consumer"].add(troubles_step(Troubles()))
     if alive_file is not None:
@@ -74,6 +78,13 @@ def run_scheduler(parts: Parts, *, alive_file: Path | None = None) -> None:
     scheduler.start()
     stop.wait()
     scheduler.stop()
+
+
+def _set_up_logging(**_options: object) -> None:
+    """Leave all as it was set up, and let the pool's errors go the way of all lines."""
+    pool = get_multiprocessing_logger()
+    pool.setLevel(logging.ERROR)
+    pool.propagate = True
 
 
 def _leave_with_parent() -> None:

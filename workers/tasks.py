@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
@@ -143,8 +143,9 @@ def expire_records(opened: OpenedDesk) -> bool:
 
 
 def _words(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that say something."""
-    return {name: value for name, value in fields.items() if value}
+    """Return the fields that say something, days as JSON can hold them."""
+    told = {name: value for name, value in fields.items() if value}
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in told.items()}
 
 
 WORK: Mapping[str, Callable[..., bool]] = {

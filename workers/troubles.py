@@ -57,7 +57,7 @@ class Troubles(logging.Filter):
         if self._began_at is None or self._monotonic() - self._last_at < PEACE_SECONDS:
             return
         seconds = round(self._last_at - self._began_at)
-        log.warning("broker_back", seconds=seconds, failures=self._count)  # a worker's log begins at WARNING
+        log.info("broker_back", seconds=seconds, failures=self._count)
         self._began_at, self._count = None, 0
 
 

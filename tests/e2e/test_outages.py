@@ -7,6 +7,7 @@ looks after the worker meanwhile.
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -189,7 +190,11 @@ def test_a_morning_of_outages(tmp_path: Path, database_url: str, broker: Broker,
     assert found["due"] == found["sent"] + found["unknown"] == PEOPLE
     # Nothing at all, unless the database was away for longer than a worker keeps what it knows.
     assert PEOPLE - len(copies) <= found["unknown"] <= 2 * WINDOW * CONCURRENCY
-    assert "example.org" not in (tmp_path / "diary.log").read_text()
+    told = (tmp_path / "diary.log").read_text()
+    assert "example.org" not in told
+    for event in ("digests_planned", "mail_delivered"):
+        assert re.search(rf"\[info *\] {event} ", told), event
+    assert not re.search(r"\[info *\].*\[(?:celery|kombu)", told)  # each task would make two lines
 
 
 def test_a_full_broker_fills_no_log(tmp_path: Path, broker: Broker) -> None:

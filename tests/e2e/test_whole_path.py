@@ -133,6 +133,10 @@ def test_from_the_form_to_an_unsubscribe_that_holds(system: System) -> None:
     assert len(system.mails(NEIGHBOUR)) == 1
     books = system.command("accounting", "--date", tomorrow(8).date().isoformat())
     assert (books["due"], books["sent"]) == (1, 1)
+    log = system.log.read_text()
+    for event in ("source_collected", "mail_delivered"):  # of the worker, whose log Celery reaches for
+        assert re.search(rf"\[info *\] {event} ", log), event
+    assert not re.search(r"\[info *\].*\[(?:celery|kombu)", log)
 
 
 def wait_for_papers(system: System) -> set[str]:
