@@ -40,6 +40,8 @@ LEASE_SECONDS = 900.0  # what a killed worker held counts for so long
 SENDER_SECONDS = 90.0  # who was not heard of for so long sends nothing
 ANSWER_SECONDS = 0.5  # how long Redis may take
 QUIET_SECONDS = 10.0  # after a failure Redis is left alone for so long
+EVERY_SECONDS = 60.0  # at most, between two lines on a Redis that is away
+PEACE_SECONDS = 60.0  # without a failure, until it is said to be back
 UNKNOWN_SENDERS = 4  # assumed where Redis is set and was never reached
 
 
@@ -285,7 +287,10 @@ class RedisMeter:
 
 
 class SafeMeter:
-    """Asks Redis, and goes on alone with this process's share of the limits while Redis is away."""
+    """Asks Redis, and goes on alone with this process's share of the limits while Redis is away.
+
+    A Redis that is full still takes what is given back: that it answers says little, that it writes says all.
+    """
 
     def __init__(self, shared: RedisMeter, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Take the shared numbers."""
@@ -293,6 +298,7 @@ class SafeMeter:
         self._monotonic = monotonic
         self._own = LocalMeter(senders=UNKNOWN_SENDERS, monotonic=monotonic)
         self._away_until = 0.0
+        self._trouble: _Trouble | None = None
 
     @property
     def is_alone(self) -> bool:
@@ -306,7 +312,7 @@ class SafeMeter:
 
     def take(self, wants: Sequence[Want]) -> list[Grant]:
         """Ask for all wants at once."""
-        return self._ask(lambda meter: meter.take(wants))
+        return self._ask(lambda meter: meter.take(wants), is_writing=True)
 
     def slow(self, scope: str, measured: float, ceiling: float | None) -> None:
         """Slow a destination down; remembered here as well, should Redis go or forget."""
@@ -315,7 +321,7 @@ class SafeMeter:
 
     def paces(self) -> Mapping[str, float]:
         """Return the present rate of each destination that was slowed down: the lower of the two."""
-        paces = dict(self._ask(lambda meter: meter.paces()))
+        paces = dict(self._ask(lambda meter: meter.paces(), is_writing=True))
         if not self.is_alone:
             self._own.senders = self._shared.senders
         for scope, rate in self._own.paces().items():
@@ -331,17 +337,47 @@ class SafeMeter:
         self._own.vacate(scope, count)
         self._ask(lambda meter: None if meter is self._own else meter.vacate(scope, count))
 
-    def _ask(self, question: Callable[[Meter], Told]) -> Told:
+    def _ask(self, question: Callable[[Meter], Told], *, is_writing: bool = False) -> Told:
+        """Put a question; ``is_writing`` marks those for which Redis always needs room."""
         if self._monotonic() >= self._away_until:
             try:
                 told = question(self._shared)
             except (RedisError, OSError) as error:
-                if not self.is_alone:
-                    logger.warning("limits_alone", senders=self._own.senders, problem=type(error).__name__)
+                self._note_failure(error)
                 self._away_until = self._monotonic() + QUIET_SECONDS
             else:
-                if self.is_alone:
-                    logger.info("limits_together")
+                if is_writing:
+                    self._note_success()
                 self._away_until = 0.0
                 return told
         return question(self._own)
+
+    def _note_failure(self, error: Exception) -> None:
+        now, problem = self._monotonic(), type(error).__name__
+        if self._trouble is None:
+            self._trouble = _Trouble(began_at=now, told_at=now)
+            logger.warning("limits_alone", senders=self._own.senders, problem=problem)
+        trouble = self._trouble
+        trouble.failures += 1
+        trouble.last_at = now
+        if now - trouble.told_at >= EVERY_SECONDS:
+            trouble.told_at = now
+            seconds = round(now - trouble.began_at)
+            logger.warning("limits_still_alone", seconds=seconds, failures=trouble.failures, problem=problem)
+
+    def _note_success(self) -> None:
+        trouble = self._trouble
+        if trouble is not None and self._monotonic() - trouble.last_at >= PEACE_SECONDS:
+            seconds = round(trouble.last_at - trouble.began_at)
+            logger.info("limits_together", seconds=seconds, failures=trouble.failures)
+            self._trouble = None
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """What is told of a Redis that is away."""
+
+    began_at: float
+    told_at: float
+    last_at: float = 0.0
+    failures: int = 0
