@@ -12,6 +12,7 @@ from functools import lru_cache
 ZWNJ, ZWJ = "\u200c", "\u200d"
 _EMOJI_STYLE = "\ufe0f"
 _VIRAMA = 9  # canonical combining class of the signs that join two consonants of Indic scripts
+_MARKS_AT_MOST = 30  # upon one letter (UAX 15, D3): looked at from each joiner, thousands would take minutes
 
 # Signs of which joined emoji are made (emoji-zwj-sequences.txt), colours of skin among them.
 _PICTURE = re.compile("[\u2194\u2195\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")
@@ -67,8 +68,16 @@ def _is_needed(found: re.Match[str]) -> bool:
 
 
 def _base_before(text: str, end: int) -> str:
-    """Return the sign before ``end``, marks upon it and joiners among them left out."""
-    while end and (unicodedata.category(text[end - 1]) == "Mn" or text[end - 1] in {ZWNJ, ZWJ}):
+    """Return the sign before ``end``, marks upon it and joiners among them left out.
+
+    Joiners don't count among the marks: it is the same sign once some of them are gone.
+    """
+    marks = 0
+    while end and marks < _MARKS_AT_MOST:
+        if unicodedata.category(text[end - 1]) == "Mn":
+            marks += 1
+        elif text[end - 1] not in {ZWNJ, ZWJ}:
+            break
         end -= 1
     return text[end - 1 : end]
 
