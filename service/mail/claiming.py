@@ -21,9 +21,12 @@ from sqlalchemy import (
     Text,
     Update,
     UpdateBase,
+    and_,
     any_,
     bindparam,
+    case,
     cast,
+    null,
     or_,
     select,
     update,
@@ -336,6 +339,11 @@ def _recording_at_once(status: Status, own: frozenset[str]) -> Update:
     return _edge(status, {**alike, **found})
 
 
+def _is_erased() -> ColumnElement[bool]:
+    """Whether the person is gone; an alert never had one."""
+    return and_(_TABLE.c.subscriber_id.is_(None), _TABLE.c.kind != "alert")
+
+
 def _edge(status: Status, given: Mapping[str, ColumnElement[Any]]) -> Update:
     columns = _TABLE.c
     return (
@@ -357,7 +365,8 @@ def _edge(status: Status, given: Mapping[str, ColumnElement[Any]]) -> Update:
             claimed_by=given["b_holder"] if status is Status.UNKNOWN else None,
             reply_code=given["b_code"],
             enhanced_code=given["b_enhanced"],
-            reply_text=given["b_text"],
+            # A relay's words may repeat the address, and who was erased meanwhile leaves none.
+            reply_text=case((_is_erased(), null()), else_=given["b_text"]),
         )
     )
 

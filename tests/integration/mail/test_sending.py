@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from service.clock import SettableClock
@@ -134,6 +134,26 @@ def test_each_answer_is_written_down_where_it_belongs(
     assert (unknown.status, unknown.reason) == ("unknown", "no_reply")
     assert {row.status for row in sent} == {"sent"}
     assert freed == [failed.digest_id]
+
+
+@pytest.mark.trust(73)
+@pytest.mark.parametrize("verdict", [Verdict.SENT, Verdict.REFUSED, Verdict.DEFERRED, Verdict.UNKNOWN])
+def test_trust_73_who_is_erased_while_on_the_wire_leaves_no_word_of_the_relays(
+    database: Database, clock: SettableClock, keyring: Keyring, verdict: Verdict
+) -> None:
+    """Its answer may repeat the address it was given. All of one window are recorded after the erasure."""
+    queue_digests(database, 2, clock())
+
+    def answer(parcel: Parcel) -> Outcome:
+        with database.transaction() as session:
+            erased = update(DeliveryRow).where(DeliveryRow.subscriber_id == 1)
+            session.execute(erased.values(subscriber_id=None, parameters={}, reply_text=None))
+        return Outcome(verdict=verdict, stage=Stage.DOT, code=250, text=f"<{parcel.recipient}>: said so")
+
+    deliver(database, clock, keyring, MemoryRelay(answer))
+    erased, other = rows(database)
+    assert (erased.subscriber_id, erased.status) == (None, other.status)
+    assert (erased.reply_text, other.reply_text) == (None, "<reader2@example.org>: said so")
 
 
 @pytest.mark.trust(46)
