@@ -20,6 +20,7 @@ from service.commands.output import (
     say,
     warn,
 )
+from service.commands.stopping import SIGNALLED, until_told
 
 if TYPE_CHECKING:
     from service.bootstrap import Parts
@@ -52,6 +53,8 @@ def run_due(at: AtOption = None, as_json: JsonOption = False) -> None:
     twice. Mail goes to PAPERLARK_SMTP_URL, without it to the local mailbox. Prints the books of every issue
     date it touched.
 
+    Ctrl-C or SIGTERM ends it at the next safe point, with 130 or 143; a second one at once.
+
     Leaves with 0 when all went out, 3 when some failed, wait on or are held, 1 when the relay can't be used.
 
     Examples:
@@ -65,7 +68,7 @@ def run_due(at: AtOption = None, as_json: JsonOption = False) -> None:
     from service.subscribers.retention import expire
 
     now, parts = _open(at)
-    with _courier(parts) as courier, progress_bar() as progress:
+    with until_told() as told, _courier(parts) as courier, progress_bar() as progress:
         try:
             report = running.run_due(
                 parts.database,
@@ -75,6 +78,7 @@ def run_due(at: AtOption = None, as_json: JsonOption = False) -> None:
                 composers=parts.composers,
                 courier=courier,
                 phrases=parts.phrase_vectors,
+                should_stop=told,
                 progress=progress,
             )
         except RelayUnavailable as unavailable:
@@ -83,7 +87,7 @@ def run_due(at: AtOption = None, as_json: JsonOption = False) -> None:
         expire(session, now)
     parts.database.close()
     _print_run(report, now, as_json=as_json)
-    raise typer.Exit(_exit_code(report))
+    raise typer.Exit(_exit_code(report) if told.number is None else SIGNALLED + told.number)
 
 
 def accounting(

@@ -1,6 +1,12 @@
 """The commands about digests, as somebody types them."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +23,7 @@ from service.mail.tables import DeliveryRow
 from service.mailbox.store import MailboxStore
 from tests import digest_world as world
 from tests.conftest import SECRET
+from tests.relays import scripted_relay
 
 FRIDAY = datetime(2026, 2, 13, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -41,6 +48,16 @@ class Shell:
         result = CliRunner().invoke(self._app, list(words), env=self._environment)
         assert result.exit_code == code, (result.output, result.exception)
         return result
+
+    def start(self, *words: str, **settings: str) -> subprocess.Popen[str]:
+        """Start a command as a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "service.cli", *words],
+            env=os.environ | self._environment | settings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def json(self, *words: str, code: int = 0) -> dict:
         return json.loads(self(*words, "--json", code=code).stdout)
@@ -87,6 +104,33 @@ def test_what_waits_from_an_earlier_run_is_not_told_as_done(shell: Shell, sqlite
 
     report = shell.json("run-due", "--at", "2026-02-13T08:05:00Z", code=3)
     assert report["accounting"]["2026-02-13"]["deferred"] == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_stops_a_run_has_no_unknowns_of_it(
+    shell: Shell, sqlite_database: Database, keyring: Keyring, number: signal.Signals
+) -> None:
+    """The relay has a message and has not answered yet when the word to stop comes."""
+    world.add_people(sqlite_database, [world.a_person(n, keyring) for n in range(10, 210)])
+    running: list[subprocess.Popen[str]] = []
+
+    def script(stage: str, _connection: int, _message: int) -> None:
+        if stage == "dot" and running:
+            running.pop().send_signal(number)
+            time.sleep(0.5)
+
+    with scripted_relay(script) as relay:
+        url = f"smtp://127.0.0.1:{relay.port}?starttls=never"
+        process = shell.start("run-due", "--at", AT, PAPERLARK_SMTP_URL=url)
+        running.append(process)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, err
+    assert "Stopping" in err
+    with sqlite_database.reading() as session:
+        statuses = Counter(session.scalars(select(DeliveryRow.status)))
+    assert statuses.keys() == {"sent", "queued"}
+    assert statuses["sent"] == len(relay.accepted)
+    assert f"sent {statuses['sent']}," in out
 
 
 def test_an_instant_or_date_that_is_none_is_refused(shell: Shell) -> None:
