@@ -55,3 +55,10 @@ def test_an_error_tells_no_value(database: Database) -> None:
             text("SELECT nothing FROM nowhere WHERE x = :address"), {"address": "ann@example.org"}
         )
     assert "ann@" not in str(told.value)
+
+
+def test_the_server_compiles_no_statement(postgres_database: Database) -> None:
+    with postgres_database.reading() as session:
+        assert session.scalar(text("SHOW jit")) == "off"
+    with postgres_database.statements() as connection:
+        assert connection.scalar(text("SHOW jit")) == "off"
