@@ -12,7 +12,7 @@ from functools import lru_cache
 ZWNJ, ZWJ = "\u200c", "\u200d"
 _EMOJI_STYLE = "\ufe0f"
 _VIRAMA = 9  # canonical combining class of the signs that join two consonants of Indic scripts
-_MARKS_AT_MOST = 30  # upon one letter (UAX 15, D3): looked at from each joiner, thousands would take minutes
+_MARKS_AT_MOST = 30  # upon one letter (UAX 15, D3): thousands take seconds to sort, minutes to look at
 
 # Signs of which joined emoji are made (emoji-zwj-sequences.txt), colours of skin among them.
 _PICTURE = re.compile("[\u2194\u2195\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")
@@ -44,11 +44,24 @@ def without_stray_joiners(text: str) -> str:
 
 
 def compose(text: str) -> str:
-    """Return ``text`` in NFC, with joiners only where they do something."""
-    composed = unicodedata.normalize("NFC", text)
+    """Return ``text`` in NFC, with joiners only where they do something, and no sign under heaps of marks."""
+    composed = unicodedata.normalize("NFC", _with_few_marks(text))
     while (kept := without_stray_joiners(composed)) != composed:
         composed = unicodedata.normalize("NFC", kept)  # a stray one may have kept a letter from its accent
     return composed
+
+
+def _with_few_marks(text: str) -> str:
+    """Leave out marks beyond the thirtieth upon one sign: no language has them."""
+    kept, marks = [], 0
+    for sign in text:
+        if unicodedata.combining(sign):
+            marks += 1
+        elif sign not in MAY_JOIN:
+            marks = 0
+        if marks <= _MARKS_AT_MOST or not unicodedata.combining(sign):
+            kept.append(sign)
+    return "".join(kept)
 
 
 def _is_needed(found: re.Match[str]) -> bool:

@@ -157,6 +157,15 @@ def test_thousands_of_joiners_among_marks_take_no_minutes(pair: str) -> None:
     assert time.process_time() - began < 10
 
 
+@pytest.mark.parametrize("pair", ["\u0301\u0334", "\u0301\u200d\u0334"])
+def test_thousands_of_marks_upon_one_letter_are_not_sorted(pair: str) -> None:
+    """A form takes 128 KB: to put its marks in order held up a whole process for seconds."""
+    began = time.process_time()
+    for clean in (clean_line("x" + pair * 25_000 + "y", 20_000), clean_text("x" + pair * 25_000 + "y")):
+        assert clean == "x" + "\u0334" * 15 + "\u0301" * 15 + "y" * clean.endswith("y")
+    assert time.process_time() - began < 1
+
+
 def test_a_name_cut_short_ends_in_no_joiner() -> None:
     phrase = "x" * (LONGEST_NAME - 3) + SEEN[0]
     name = name_of(InterestDraft(name="", phrases=(phrase,)))
