@@ -118,6 +118,7 @@ def _look(*, dns: bool) -> Iterator[Check]:
 def _sending(settings: Settings) -> Iterator[Check]:
     from service.clock import system_clock
     from service.database import Database
+    from service.digests import hold
     from service.mail import state
     from service.mail.checks import check_sending
 
@@ -125,8 +126,16 @@ def _sending(settings: Settings) -> Iterator[Check]:
     try:
         with database.reading() as session:
             sending = state.look(session, system_clock())
+            held = hold.standing(session)
     finally:
         database.close()
+    if held is not None and held.kind is not hold.Kind.BREAKER:
+        yield Check(
+            name="hold",
+            state="fail" if held.kind is hold.Kind.RESTORE else "warn",
+            found=f"no digest has been planned or sent since {held.since:%Y-%m-%d %H:%M} UTC: {held.reason}",
+            advice="look around (docs/operations.md), then type: paperlark release",
+        )
     yield from check_sending(sending, state.slowed(settings))
 
 

@@ -22,6 +22,7 @@ from service.database import Database
 from service.digests.storing import insert_planner
 from service.digests.tables import HoldRow, PlannerRow
 from service.folders import make_folder
+from service.mail.alerts import raise_alert
 from service.mail.delivery import CANCELLABLE, Status
 from service.mail.tables import IS_OPEN, DeliveryRow
 
@@ -29,6 +30,11 @@ MARK_FILE = "planned.json"
 RESTORED = (
     "the database is older than what was already planned or sent; after 'paperlark release' nothing of the"
     " time between is sent again"
+)
+ADVICE = (
+    "The database is older than what was already planned or sent: was a backup put back?",
+    'Confirmation mails go on. Read "Backups and restore" in docs/operations.md; digests go on once you have'
+    " typed: paperlark release",
 )
 
 log = structlog.get_logger()
@@ -105,6 +111,7 @@ def check(database: Database, data_dir: Path, now: datetime) -> Hold | None:
         return present
     with database.transaction() as session:
         place(session, now, kind=Kind.RESTORE, reason=RESTORED)
+        raise_alert(session, topic="restore", headline="all digests are held", lines=ADVICE, now=now)
     log.error("restore_detected", hint=RESTORED)
     return Hold(kind=Kind.RESTORE, since=now, reason=RESTORED)
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from service.config import Settings
+from service.digests import hold
 from service.digests.accounting import SKIPPED
 from service.digests.tables import DigestRow
 from service.mail import state
@@ -63,6 +64,7 @@ class Figures:
         yield deliveries
         yield self._digests(deliveries)
         yield self._queue_age()
+        yield self._hold()
         yield self._grouped("paperlark_subscribers", "Subscribers by status", SubscriberRow.status)
         yield self._grouped("paperlark_suppressed", "Suppressed addresses by reason", SuppressionRow.reason)
         yield self._grouped("paperlark_papers", "Papers by source", PaperRow.source)
@@ -116,6 +118,13 @@ class Figures:
         metric = GaugeMetricFamily(name, text, labels=[column.key for column in columns])
         for *labels, count in self.session.execute(select(*columns, func.count()).group_by(*columns)):
             metric.add_metric([label or "" for label in labels], count)
+        return metric
+
+    def _hold(self) -> Metric:
+        metric = GaugeMetricFamily("paperlark_hold", "1 where all digests are held", labels=["kind"])
+        present = hold.standing(self.session)
+        for kind in hold.Kind:
+            metric.add_metric([kind], 1.0 if present is not None and present.kind is kind else 0.0)
         return metric
 
     def _sources(self) -> Metric:

@@ -116,6 +116,20 @@ def test_after_a_restore_nothing_goes_out_before_the_release_and_nothing_twice_a
     assert len(post.recipients) == 8  # the next date goes out to all
 
 
+def test_a_hold_after_a_restore_is_told_to_the_operator(
+    post: Post, database: Database, settings: Settings, keyring: Keyring
+) -> None:
+    dump = take_dump(database)
+    post.tick(FRIDAY + 8 * HOUR)
+    put_back(database, dump)
+    for minutes in (5, 6, 7):
+        post.tick(FRIDAY + 8 * HOUR + timedelta(minutes=minutes))
+
+    [alert] = [row for row in world.deliveries(database) if row.kind == "alert"]
+    assert alert.parameters["headline"] == "all digests are held"
+    assert "paperlark release" in alert.parameters["lines"][-1]
+
+
 def test_an_operator_may_send_what_is_still_in_its_time(
     post: Post, database: Database, settings: Settings
 ) -> None:

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from service.clock import SettableClock
 from service.config import Environment, Settings
 from service.database import Database
+from service.digests import hold
 from service.digests.tables import DigestRow
 from service.mail import outbox
 from service.mail.tables import DeliveryRow
@@ -78,6 +79,14 @@ def test_figures_count_what_the_tables_hold(visitor: Visitor, clock: SettableClo
     assert 'paperlark_papers{source="huggingface"} 1.0' in lines
     assert 'paperlark_source_up{source="demo",state="ok"} 1.0' in lines
     assert ADDRESS not in "".join(lines)
+
+
+def test_a_hold_is_among_the_figures(visitor: Visitor, clock: SettableClock) -> None:
+    with visitor.parts.database.transaction() as session:
+        hold.place(session, clock(), kind=hold.Kind.RESTORE, reason="a dump")
+    lines = visitor.get("/metrics").text.splitlines()
+    assert 'paperlark_hold{kind="restore"} 1.0' in lines
+    assert 'paperlark_hold{kind="operator"} 0.0' in lines
 
 
 def test_a_digest_that_was_only_planned_is_not_counted_as_sent(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from typer.testing import CliRunner, Result
 
 from service.commands import mail
 from service.config import Settings
+from service.database import Database
+from service.digests.hold import Kind, place
 from service.mail.checks import Check, check_mail, check_names
 from service.mail.dkim import read_signer
 from tests.integration.mail.certificates import tls_contexts
@@ -329,6 +332,24 @@ def test_the_doctor_passes_a_migrated_database_and_fails_a_missing_one(
     assert bad.exit_code == 1
     assert "paperlark migrate" in bad.stdout
     assert not (tmp_path / "none.sqlite3").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "code"),
+    [(Kind.OPERATOR, "warn", 0), (Kind.RESTORE, "fail", 1), (Kind.BREAKER, None, 0)],
+)
+def test_the_doctor_tells_of_a_hold(
+    sqlite_database: Database, sqlite_url: str, tmp_path: Path, kind: Kind, state: str | None, code: int
+) -> None:
+    with sqlite_database.transaction() as session:
+        place(session, datetime(2026, 2, 13, 8, tzinfo=UTC), kind=kind, reason="so it is")
+    environment = {"PAPERLARK_DATA_DIR": str(tmp_path), "PAPERLARK_DATABASE_URL": sqlite_url}
+    result = run("doctor", "--json", environment=environment)
+    found = {check["name"]: check for check in json.loads(result.stdout)}
+    assert result.exit_code == code
+    assert found.get("hold", {}).get("state") == state  # the breaker's is told of as the breaker
+    if state is not None:
+        assert "since 2026-02-13 08:00 UTC: so it is" in found["hold"]["found"]
 
 
 def test_the_doctor_tells_of_a_postgres_and_a_broker_that_are_away(tmp_path: Path) -> None:
