@@ -37,7 +37,8 @@ def load_seen(
 ) -> dict[int, frozenset[str]]:
     """Return the papers each subscriber has been given by digests planned after ``since``.
 
-    These are all that were first seen after it, and some seen earlier.
+    These are all that were first seen after it, for a paper is never first seen later than it was before
+    (papers/storing.py), and some seen earlier.
     """
     given: dict[str, Any] = {"since": since, "day": since.date() - LATEST}
     if is_postgres(session):

@@ -156,7 +156,8 @@ def _merge_papers(dialect: str) -> Insert:
     )
 
     newest = or_(replaces_demo, old.observed_at.is_(None), new.observed_at >= old.observed_at)
-    first = or_(replaces_demo, new.first_seen_at < old.first_seen_at)
+    # Never later, the demo's neither: who was given a paper is known by digests since it was first seen.
+    first = new.first_seen_at < old.first_seen_at
     counts = {
         name: case(
             (replaces_demo, new[name]),

@@ -21,6 +21,8 @@ from service.digests.schedule import due_slots, open_zone
 from service.digests.tables import DigestRow
 from service.digests.window import Shelves
 from service.keys import Keyring
+from service.papers.paper import Observation, Paper
+from service.papers.storing import DEMO, batches, store
 from service.subscribers.tables import SubscriberRow
 from tests import digest_world as world
 
@@ -212,6 +214,28 @@ def test_whatever_two_planners_and_a_relay_do_no_paper_stands_twice(
     assert sorted(paper for id_, paper in world.seen(database) if id_ == number) == sorted(
         paper for papers in standing.values() for paper in papers
     )
+
+
+@pytest.mark.trust(100)
+def test_a_paper_of_the_demo_does_not_come_again_as_a_real_one(
+    database: Database, settings: Settings, keyring: Keyring
+) -> None:
+    """The real source lists it a week later, when the window no longer reaches back to the demo's digest."""
+    later = NOW + timedelta(days=7)
+    ids = world.add_papers(database, NOW - 2 * HOUR, 3, source=DEMO)
+    world.note_run(database, NOW - HOUR)
+    world.add_people(database, [world.a_person(1, keyring)])
+    plan_due(database, NOW, settings=settings)
+
+    real = [Paper(id=id_, title=f"On agents: {id_}", source="huggingface") for id_ in [*ids, "2602.20999"]]
+    seen = [Observation(paper_id=one.id, source="huggingface", observed_at=later - HOUR) for one in real]
+    for batch in batches(real, seen):
+        with database.transaction() as session:
+            store(session, batch, later)
+    world.note_run(database, later - HOUR)
+    plan_due(database, later, settings=settings)
+
+    assert sorted(paper for _, paper in world.seen(database)) == [*ids, "2602.20999"]
 
 
 def test_what_failed_may_come_again_and_counts_no_longer_as_the_last(
