@@ -81,6 +81,8 @@ def freeze(
         sqlalchemy.exc.IntegrityError: somebody is gone.
         service.digests.ledger.Overtaken: somebody was given another digest in the meantime.
     """
+    # In one order, whoever plans: two with the same people in another would wait for each other's rows.
+    drafts = sorted(drafts, key=lambda draft: draft.due.subscriber_id)
     ids = insert_digests(session, _digests(drafts, now, lines or Lines()))
     stored = [draft for draft in drafts if draft.due.subscriber_id in ids]
     mailed = [draft for draft in stored if draft.is_mailed]

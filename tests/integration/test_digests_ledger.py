@@ -158,6 +158,23 @@ def test_of_two_planners_at_once_one_is_overtaken(stocked: Database, keyring: Ke
     assert sorted(paper for _, paper in world.seen(stocked)) == sorted(draft.papers)
 
 
+def test_people_are_written_in_one_order_whatever_they_were_chosen_in(
+    stocked: Database, keyring: Keyring
+) -> None:
+    """Of two planners with the same people in another order Postgres would end one as a deadlock."""
+    people = [world.a_person(number, keyring, confirmed_at=NOW) for number in (1, 2, 3)]
+    world.add_people(stocked, people)
+    for person in people:
+        world.note_confirmation(stocked, person, NOW)
+    with stocked.reading() as session:
+        drafts = draft_digests(session, Shelves(NOW, patience=6 * HOUR), find_first(session, NOW))
+    drafts.sort(key=lambda draft: -draft.due.subscriber_id)
+    with stocked.transaction() as session:
+        freeze(session, drafts, NOW)
+
+    assert [row.subscriber_id for row in world.digests(stocked)] == [1, 2, 3]
+
+
 PAPERS = ("2602.1", "2602.2", "2602.3", "2602.4", "2602.5")
 # Two planners, who look at what was given, choose, and write at some later time; and digests that fail.
 STEPS = st.lists(
