@@ -1,6 +1,7 @@
 """Commands of the mail: ``doctor`` looks at all that sending needs, ``bounces read`` shows a reading."""
 
 import json
+import sys
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -32,7 +33,9 @@ def register(app: typer.Typer) -> None:
 
 @bounces_app.command("read")
 def read_bounces(
-    files: Annotated[list[Path], typer.Argument(help="Message files, each one raw mail.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Message files, each one raw mail; - is standard input.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Show how messages that came back are read; nothing is changed. JSON is one object a line.
@@ -46,7 +49,7 @@ def read_bounces(
     unopened = 0
     for file in files:
         try:
-            raw = file.read_bytes()
+            raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
         except OSError as error:
             warn(f"paperlark: {file} can't be read: {error.strerror}")
             unopened += 1

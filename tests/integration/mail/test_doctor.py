@@ -302,10 +302,10 @@ def test_a_relay_that_is_away_fails(sending: Settings) -> None:
 # -- the commands ------------------------------------------------------------------------------------
 
 
-def run(*words: str, environment: dict[str, str] | None = None) -> Result:
+def run(*words: str, environment: dict[str, str] | None = None, given: bytes | None = None) -> Result:
     app = typer.Typer()
     mail.register(app)
-    return CliRunner().invoke(app, list(words), env=environment)
+    return CliRunner().invoke(app, list(words), env=environment, input=given)
 
 
 def test_the_doctor_passes_a_migrated_database_and_fails_a_missing_one(
@@ -384,6 +384,7 @@ def test_bounces_are_shown_one_object_a_line(tmp_path: Path) -> None:
         {"file": str(note), "kind": "other", "status": None, "recipients": []},
     ]
     assert "hard 5.1.1 (gone@example.org)" in run("bounces", "read", str(bounce)).stdout
+    assert "-: hard 5.1.1" in run("bounces", "read", "-", given=bounce.read_bytes()).stdout
     assert run("bounces", "read", str(tmp_path / "none.eml")).exit_code == 1
 
 
