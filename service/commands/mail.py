@@ -1,8 +1,8 @@
 """Commands of the mail: ``doctor`` looks at all that sending needs, ``bounces read`` shows a reading."""
 
 import json
-import sys
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
