@@ -18,6 +18,7 @@ from service.keys import Keyring
 from service.migrations import migrate
 from tests import servers
 from tests.outages import Disk, limited_files, small_disk
+from tests.watches import Watch
 
 SECRET = "a-secret-for-tests-only-0123456789-abcdef"
 LOOPBACK = ("127.", "::1", "localhost")
@@ -135,6 +136,12 @@ def postgres_database(postgres_url: str) -> Iterator[Database]:
     opened = Database(postgres_url.replace("postgresql:", "postgresql+psycopg:"))
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def watch() -> Watch:
+    """A watch that goes when it is told to."""
+    return Watch()
 
 
 @pytest.fixture

@@ -9,22 +9,9 @@ from structlog.testing import capture_logs
 
 from service.mail.limits import Want
 from service.mail.meters import PEACE_SECONDS, QUIET_SECONDS, RedisMeter, SafeMeter
+from tests.watches import Watch
 
 SCOPE = "gmail.com"
-
-
-class Watch:
-    """A clock that goes when it is told to."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def watch() -> Watch:
-    return Watch()
 
 
 @pytest.fixture

@@ -7,23 +7,10 @@ from kombu.exceptions import DecodeError, OperationalError
 from redis.exceptions import OutOfMemoryError
 from structlog.testing import capture_logs
 
+from tests.watches import Watch
 from workers.troubles import CONSUMER, EVERY_SECONDS, PEACE_SECONDS, Troubles
 
 FULL = OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
-
-
-class Watch:
-    """A clock that goes when it is told to."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def watch() -> Watch:
-    return Watch()
 
 
 @pytest.fixture
