@@ -30,6 +30,7 @@ from service.mail.limits import (
     Want,
     slow_down,
 )
+from service.spells import Trouble
 
 logger = structlog.get_logger()
 
@@ -40,7 +41,6 @@ LEASE_SECONDS = 900.0  # what a killed worker held counts for so long
 SENDER_SECONDS = 90.0  # who was not heard of for so long sends nothing
 ANSWER_SECONDS = 0.5  # how long Redis may take
 QUIET_SECONDS = 10.0  # after a failure Redis is left alone for so long
-EVERY_SECONDS = 60.0  # at most, between two lines on a Redis that is away
 PEACE_SECONDS = 60.0  # without a failure, until it is said to be back
 UNKNOWN_SENDERS = 4  # assumed where Redis is set and was never reached
 
@@ -298,7 +298,7 @@ class SafeMeter:
         self._monotonic = monotonic
         self._own = LocalMeter(senders=UNKNOWN_SENDERS, monotonic=monotonic)
         self._away_until = 0.0
-        self._trouble: _Trouble | None = None
+        self._trouble = Trouble(peace=PEACE_SECONDS, monotonic=monotonic)
 
     @property
     def is_alone(self) -> bool:
@@ -346,38 +346,15 @@ class SafeMeter:
                 self._note_failure(error)
                 self._away_until = self._monotonic() + QUIET_SECONDS
             else:
-                if is_writing:
-                    self._note_success()
+                if is_writing and (spell := self._trouble.ended()) is not None:
+                    logger.info("limits_together", **spell._asdict())
                 self._away_until = 0.0
                 return told
         return question(self._own)
 
     def _note_failure(self, error: Exception) -> None:
-        now, problem = self._monotonic(), type(error).__name__
-        if self._trouble is None:
-            self._trouble = _Trouble(began_at=now, told_at=now)
+        spell, problem = self._trouble.failed(), type(error).__name__
+        if spell is not None and spell.failures == 1:
             logger.warning("limits_alone", senders=self._own.senders, problem=problem)
-        trouble = self._trouble
-        trouble.failures += 1
-        trouble.last_at = now
-        if now - trouble.told_at >= EVERY_SECONDS:
-            trouble.told_at = now
-            seconds = round(now - trouble.began_at)
-            logger.warning("limits_still_alone", seconds=seconds, failures=trouble.failures, problem=problem)
-
-    def _note_success(self) -> None:
-        trouble = self._trouble
-        if trouble is not None and self._monotonic() - trouble.last_at >= PEACE_SECONDS:
-            seconds = round(trouble.last_at - trouble.began_at)
-            logger.info("limits_together", seconds=seconds, failures=trouble.failures)
-            self._trouble = None
-
-
-@dataclass(slots=True)
-class _Trouble:
-    """What is told of a Redis that is away."""
-
-    began_at: float
-    told_at: float
-    last_at: float = 0.0
-    failures: int = 0
+        elif spell is not None:
+            logger.warning("limits_still_alone", problem=problem, **spell._asdict())

@@ -7,8 +7,9 @@ from kombu.exceptions import DecodeError, OperationalError
 from redis.exceptions import OutOfMemoryError
 from structlog.testing import capture_logs
 
+from service.spells import EVERY_SECONDS
 from tests.watches import Watch
-from workers.troubles import CONSUMER, EVERY_SECONDS, PEACE_SECONDS, Troubles
+from workers.troubles import CONSUMER, PEACE_SECONDS, Troubles
 
 FULL = OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
 
