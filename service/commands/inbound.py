@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.commands.messages import read_message
 from service.commands.output import EXIT_PARTLY, EXIT_USAGE, JsonOption, fail, print_json, say, warn
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _take_files(parts: "Parts", files: list[Path]) -> None:
     untaken = 0
     for file in files:
         try:
-            raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+            raw = read_message(file)
         except OSError as error:
             fail(f"{file} can't be read: {error.strerror}")
         done = parts.take_back(raw)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from service.commands.messages import read_message
 from service.commands.output import EXIT_FAILED, EXIT_PARTLY, JsonOption, print_json, say, warn
 from service.config import Settings
 from service.mail.checks import Check
@@ -49,7 +49,7 @@ def read_bounces(
     unopened = 0
     for file in files:
         try:
-            raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+            raw = read_message(file)
         except OSError as error:
             warn(f"paperlark: {file} can't be read: {error.strerror}")
             unopened += 1
